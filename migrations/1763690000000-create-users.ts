@@ -1,0 +1,33 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+export class CreateUsers1763690000000 implements MigrationInterface {
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      CREATE TABLE users (
+        id uuid CONSTRAINT users_pkey PRIMARY KEY,
+        email text,
+        email_key text,
+        name text NOT NULL,
+        role text NOT NULL,
+        password_hash text,
+        email_verified boolean NOT NULL,
+        created_at timestamptz(3) NOT NULL,
+        updated_at timestamptz(3) NOT NULL,
+        erased_at timestamptz(3),
+        version integer NOT NULL,
+        CONSTRAINT users_email_key UNIQUE (email_key),
+        CONSTRAINT users_role_check CHECK (role IN ('user', 'moderator', 'admin')),
+        CONSTRAINT users_erased_check
+          CHECK ((erased_at IS NULL) = (email IS NOT NULL AND email_key IS NOT NULL AND password_hash IS NOT NULL))
+      )`);
+    await runner.query(`CREATE INDEX users_by_created_at ON users (created_at, id) WHERE erased_at IS NULL`);
+    await runner.query(`CREATE INDEX users_by_updated_at ON users (updated_at, id) WHERE erased_at IS NULL`);
+    await runner.query(`CREATE INDEX users_by_email ON users (email_key, id) WHERE erased_at IS NULL`);
+    await runner.query(`CREATE INDEX users_by_name ON users (name, id) WHERE erased_at IS NULL`);
+    await runner.query(`CREATE INDEX users_admins ON users (id) WHERE role = 'admin'`);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`DROP TABLE users`);
+  }
+}

@@ -1,0 +1,68 @@
+import type { MigrationInterface, QueryRunner } from 'typeorm';
+
+export class CreateOrders1763690400000 implements MigrationInterface {
+  async up(runner: QueryRunner): Promise<void> {
+    await runner.query(`
+      CREATE TABLE orders (
+        id uuid CONSTRAINT orders_pkey PRIMARY KEY,
+        number text NOT NULL,
+        user_id uuid NOT NULL,
+        status text NOT NULL,
+        currency text NOT NULL,
+        total bigint NOT NULL,
+        note text,
+        metadata jsonb NOT NULL,
+        created_at timestamptz(3) NOT NULL,
+        updated_at timestamptz(3) NOT NULL,
+        expires_at timestamptz(3) NOT NULL,
+        version integer NOT NULL,
+        CONSTRAINT orders_number_key UNIQUE (number),
+        CONSTRAINT orders_user_id_fkey FOREIGN KEY (user_id) REFERENCES users (id),
+        CONSTRAINT orders_status_check
+          CHECK (status IN ('pending', 'paid', 'shipped', 'delivered', 'cancelled', 'refunded')),
+        CONSTRAINT orders_currency_check CHECK (currency ~ '^[A-Z]{3}$'),
+        CONSTRAINT orders_total_check CHECK (total BETWEEN 0 AND 9007199254740991)
+      )`);
+    for (const key of ['created_at', 'updated_at', 'total']) {
+      await runner.query(`CREATE INDEX orders_by_${key} ON orders (${key}, id)`);
+      await runner.query(`CREATE INDEX orders_by_user_and_${key} ON orders (user_id, ${key}, id)`);
+    }
+    await runner.query(`
+      CREATE TABLE order_items (
+        id uuid CONSTRAINT order_items_pkey PRIMARY KEY,
+        order_id uuid NOT NULL,
+        position smallint NOT NULL,
+        product_id uuid NOT NULL,
+        sku text NOT NULL,
+        name text NOT NULL,
+        quantity integer NOT NULL,
+        unit_price bigint NOT NULL,
+        total bigint NOT NULL,
+        CONSTRAINT order_items_order_id_position_key UNIQUE (order_id, position),
+        CONSTRAINT order_items_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders (id),
+        CONSTRAINT order_items_product_id_fkey FOREIGN KEY (product_id) REFERENCES products (id),
+        CONSTRAINT order_items_quantity_check CHECK (quantity > 0),
+        CONSTRAINT order_items_total_check CHECK (total = unit_price * quantity)
+      )`);
+    await runner.query(`CREATE INDEX order_items_by_product ON order_items (product_id)`);
+    await runner.query(`
+      CREATE TABLE payments (
+        id uuid CONSTRAINT payments_pkey PRIMARY KEY,
+        order_id uuid NOT NULL,
+        transfer_id uuid NOT NULL,
+        amount bigint NOT NULL,
+        currency text NOT NULL,
+        created_at timestamptz(3) NOT NULL,
+        CONSTRAINT payments_transfer_id_key UNIQUE (transfer_id),
+        CONSTRAINT payments_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders (id),
+        CONSTRAINT payments_transfer_id_fkey FOREIGN KEY (transfer_id) REFERENCES transfers (id)
+      )`);
+    await runner.query(`CREATE INDEX payments_by_order ON payments (order_id)`);
+  }
+
+  async down(runner: QueryRunner): Promise<void> {
+    await runner.query(`DROP TABLE payments`);
+    await runner.query(`DROP TABLE order_items`);
+    await runner.query(`DROP TABLE orders`);
+  }
+}

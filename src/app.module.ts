@@ -1,0 +1,74 @@
+import { type DynamicModule, Global, Module, type Provider } from '@nestjs/common';
+import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
+import { ThrottlerModule } from '@nestjs/throttler';
+import type { Logger } from 'pino';
+import type { DataSource } from 'typeorm';
+import { Config } from './config.js';
+import { DatabaseModule } from './database/database.module.js';
+import type { CursorKey } from './database/paging.js';
+import { AuthenticationGuard } from './http/authentication.guard.js';
+import { AuthorizationGuard } from './http/authorization.guard.js';
+import { EnvelopeInterceptor } from './http/envelope.interceptor.js';
+import { ErrorFilter } from './http/error.filter.js';
+import { NoQueryInterceptor } from './http/no-query.interceptor.js';
+import { RateLimitGuard, rateLimits } from './http/rate-limit.guard.js';
+import { UnmatchedController } from './http/unmatched.controller.js';
+import { RequestValidationPipe } from './http/validation.pipe.js';
+import { AuthModule } from './modules/auth/index.js';
+import { CatalogueModule } from './modules/catalogue/index.js';
+import { EventsModule } from './modules/events/index.js';
+import { HealthModule } from './modules/health/index.js';
+import { LedgerModule } from './modules/ledger/index.js';
+import { OrdersModule } from './modules/orders/index.js';
+import { UsersModule } from './modules/users/index.js';
+import { LOGGER } from './telemetry/logger.js';
+
+/** What main.ts has opened before there is an application. */
+export interface Foundations {
+  config: Config;
+  logger: Logger;
+  dataSource: DataSource;
+  cursorKey: CursorKey;
+}
+
+/** Everything global, in the order in which a request meets it; `http/fastify.ts` has what comes before and after. */
+const pipeline: Provider[] = [
+  { provide: APP_GUARD, useClass: AuthenticationGuard },
+  { provide: APP_GUARD, useClass: RateLimitGuard },
+  { provide: APP_GUARD, useClass: AuthorizationGuard },
+  { provide: APP_PIPE, useClass: RequestValidationPipe },
+  { provide: APP_INTERCEPTOR, useClass: NoQueryInterceptor },
+  { provide: APP_INTERCEPTOR, useClass: EnvelopeInterceptor },
+  { provide: APP_FILTER, useFactory: (logger: Logger) => new ErrorFilter(logger), inject: [LOGGER] },
+];
+
+@Global()
+@Module({})
+class FoundationsModule {}
+
+@Module({})
+export class AppModule {
+  static on({ config, logger, dataSource, cursorKey }: Foundations): DynamicModule {
+    const values: Provider[] = [
+      { provide: Config, useValue: config },
+      { provide: LOGGER, useValue: logger },
+    ];
+    return {
+      module: AppModule,
+      imports: [
+        { module: FoundationsModule, providers: values, exports: values },
+        DatabaseModule.over(dataSource, cursorKey),
+        ThrottlerModule.forRoot(rateLimits(config)),
+        AuthModule,
+        UsersModule,
+        CatalogueModule,
+        OrdersModule,
+        LedgerModule,
+        EventsModule,
+        HealthModule,
+      ],
+      controllers: [UnmatchedController],
+      providers: pipeline,
+    };
+  }
+}

@@ -1,0 +1,46 @@
+import { join } from 'node:path';
+import pg from 'pg';
+import { DataSource } from 'typeorm';
+import type { Config } from '../config.js';
+import { SnakeCase } from './naming.js';
+
+/** How long one statement may take before PostgreSQL ends it. */
+const STATEMENT_TIMEOUT_MS = 10_000;
+/** How long a statement may wait for a lock. A queue on one hot row is short work for each; more than this is stuck. */
+const LOCK_TIMEOUT_MS = 8_000;
+
+/**
+ * Amounts are `bigint` columns bounded to ±(2^53 − 1), so they are exact as JavaScript numbers. A larger one can not
+ * come from our tables; it is refused rather than rounded.
+ */
+pg.types.setTypeParser(pg.types.builtins.INT8, (text) => {
+  const number = Number(text);
+  if (!Number.isSafeInteger(number)) throw new RangeError(`${text} is past 2^53`);
+  return number;
+});
+
+/** Everything TypeORM has to know, for the server and for its command line alike. Not connected yet. */
+export function createDataSource(config: Config): DataSource {
+  const source = join(import.meta.dirname, '..');
+  return new DataSource({
+    type: 'postgres',
+    url: config.databaseUrl ?? '',
+    entities: [join(source, 'modules/*/*.entity.{js,ts}')],
+    migrations: [join(source, '../migrations/*.{js,ts}')],
+    migrationsTableName: 'migrations',
+    // Only then can a migration say `transaction = false`, which an index made CONCURRENTLY needs.
+    migrationsTransactionMode: 'each',
+    namingStrategy: new SnakeCase(),
+    installExtensions: false,
+    applicationName: 'stoa',
+    poolSize: config.databasePool.max,
+    connectTimeoutMS: config.databasePool.acquireMs,
+    extra: {
+      min: config.databasePool.min,
+      idleTimeoutMillis: config.databasePool.idleMs,
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      lock_timeout: LOCK_TIMEOUT_MS,
+      idle_in_transaction_session_timeout: STATEMENT_TIMEOUT_MS,
+    },
+  });
+}

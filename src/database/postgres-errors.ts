@@ -1,0 +1,42 @@
+import { type DomainError, UnavailableError, ValidationError } from '../errors.js';
+
+/** What repositories make of the refusals of named constraints. */
+export type ConstraintErrors = Readonly<Record<string, () => DomainError>>;
+
+interface PostgresError extends Error {
+  code?: string;
+  constraint?: string;
+}
+
+/** Another attempt may succeed: serialization failure, deadlock. */
+export function isTransient(error: unknown): boolean {
+  return ['40001', '40P01'].includes(postgresError(error)?.code ?? '');
+}
+
+/** The domain error for the constraint that PostgreSQL named in its refusal, or the error itself. */
+export function translateConstraint(error: unknown, constraints: ConstraintErrors): unknown {
+  const name = postgresError(error)?.constraint;
+  return name === undefined ? error : (constraints[name]?.() ?? error);
+}
+
+/**
+ * What a client may know of a failure of the database that no repository has translated: that the database is away
+ * (503), or that it refused a value (422). `undefined` for all else, which is a defect of ours.
+ */
+export function translateFailure(error: unknown): DomainError | undefined {
+  const { code = '', message = '' } = postgresError(error) ?? {};
+  if (AWAY.test(code) || AWAY_MESSAGES.test(message)) return new UnavailableError('The database is away, try again');
+  if (code.startsWith('22')) return new ValidationError('A value is outside what can be stored');
+  return undefined;
+}
+
+/** Classes 08, 53 and 57P, lock and statement timeouts; what Node says of a broken connection. */
+const AWAY = /^(08\w{3}|53\w{3}|57P0\d|57014|55P03|25P03|E(CONN|PIPE|HOST|NET|TIMEDOUT|NOTFOUND|AI_AGAIN)\w*)$/;
+const AWAY_MESSAGES =
+  /timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection error/;
+
+function postgresError(error: unknown): PostgresError | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const inner = 'driverError' in error ? error.driverError : error;
+  return inner instanceof Error ? inner : undefined;
+}

@@ -1,0 +1,89 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Injectable } from '@nestjs/common';
+import { DataSource, type EntityManager, type QueryRunner } from 'typeorm';
+import { isTransient } from './postgres-errors.js';
+
+const ATTEMPTS = 5;
+const FIRST_BACKOFF_MS = 10;
+
+/** A transaction that begins with its first statement, so that none is open while a password is hashed before it. */
+class Work {
+  private begun: Promise<QueryRunner> | undefined;
+
+  constructor(private readonly dataSource: DataSource) {}
+
+  async manager(): Promise<EntityManager> {
+    this.begun ??= this.begin();
+    return (await this.begun).manager;
+  }
+
+  async commit(): Promise<void> {
+    await (await this.begun)?.commitTransaction();
+  }
+
+  async rollback(): Promise<void> {
+    // A transaction that could not begin, or whose connection broke, is over without our help.
+    await this.begun?.then((runner) => runner.rollbackTransaction()).catch(() => undefined);
+  }
+
+  async release(): Promise<void> {
+    await this.begun?.then((runner) => runner.release()).catch(() => undefined);
+  }
+
+  private async begin(): Promise<QueryRunner> {
+    const runner = this.dataSource.createQueryRunner();
+    try {
+      await runner.startTransaction();
+      return runner;
+    } catch (error) {
+      await runner.release();
+      throw error;
+    }
+  }
+}
+
+/** All of it commits, or none of it does. */
+@Injectable()
+export class UnitOfWork {
+  private readonly current = new AsyncLocalStorage<Work>();
+
+  constructor(private readonly dataSource: DataSource) {}
+
+  /**
+   * Runs `work` in one transaction, which every repository joins by itself; inside another run it joins that one.
+   * `work` starts again from the top after a serialization failure or a deadlock, so it must touch nothing but the
+   * database. No network, no hashing and no `Promise.all` over queries in it.
+   */
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    if (this.current.getStore() !== undefined) return work();
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.attempt(work);
+      } catch (error) {
+        if (attempt === ATTEMPTS || !isTransient(error)) throw error;
+        const backoff = FIRST_BACKOFF_MS * 2 ** (attempt - 1);
+        await sleep(backoff * (0.5 + Math.random()));
+      }
+    }
+  }
+
+  /** What a repository speaks to: the transaction of the running unit, or the pool outside of one. */
+  async manager(): Promise<EntityManager> {
+    return this.current.getStore()?.manager() ?? this.dataSource.manager;
+  }
+
+  private async attempt<T>(work: () => Promise<T>): Promise<T> {
+    const unit = new Work(this.dataSource);
+    try {
+      const result = await this.current.run(unit, work);
+      await unit.commit();
+      return result;
+    } catch (error) {
+      await unit.rollback();
+      throw error;
+    } finally {
+      await unit.release();
+    }
+  }
+}

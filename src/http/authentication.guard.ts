@@ -1,0 +1,38 @@
+import { type ExecutionContext, Injectable } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import { AuthGuard } from '@nestjs/passport';
+import { DomainError, UnauthorizedError } from '../errors.js';
+import { PUBLIC, type PublicOptions } from './decorators.js';
+import type { Request } from './request.js';
+
+/**
+ * Finds out who sends a request, if anyone. Whether that is enough is decided later: first the request has to be
+ * counted, and one with a bad token counts against its address.
+ */
+@Injectable()
+export class AuthenticationGuard extends AuthGuard('bearer') {
+  constructor(private readonly reflector: Reflector) {
+    super();
+  }
+
+  override async canActivate(context: ExecutionContext): Promise<boolean> {
+    const request = context.switchToHttp().getRequest<Request>();
+    if (request.headers.authorization === undefined) return true;
+    const isPublic = this.reflector.getAllAndOverride<PublicOptions | undefined>(PUBLIC, [
+      context.getHandler(),
+      context.getClass(),
+    ]);
+    if (isPublic?.ignoresToken === true) return true;
+    return (await super.canActivate(context)) as boolean;
+  }
+
+  override handleRequest<T>(error: unknown, user: T, _info: unknown, context: ExecutionContext): T {
+    if (error instanceof DomainError || !user) {
+      const request = context.switchToHttp().getRequest<Request>();
+      request.refusal = error instanceof DomainError ? error : new UnauthorizedError('This is not a token of ours');
+      return undefined as T;
+    }
+    if (error) throw error as Error;
+    return user;
+  }
+}

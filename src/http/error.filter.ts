@@ -1,0 +1,126 @@
+import { STATUS_CODES } from 'node:http';
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
+import type { Logger } from 'pino';
+import { translateFailure } from '../database/postgres-errors.js';
+import { DomainError, type ErrorCode, UnavailableError } from '../errors.js';
+import { metaOf } from './envelope.interceptor.js';
+import type { Reply, Request } from './request.js';
+import { MethodNotAllowed } from './unmatched.controller.js';
+import { RateLimited } from './rate-limit.guard.js';
+
+/** The one place that says which code is answered with which status. */
+export const STATUS: Readonly<Record<ErrorCode, number>> = {
+  MALFORMED_REQUEST: 400,
+  INVALID_CURSOR: 400,
+  INVALID_IDEMPOTENCY_KEY: 400,
+  UNAUTHORIZED: 401,
+  TOKEN_EXPIRED: 401,
+  TOKEN_REVOKED: 401,
+  TOKEN_REUSED: 401,
+  INVALID_CREDENTIALS: 401,
+  FORBIDDEN: 403,
+  NOT_FOUND: 404,
+  METHOD_NOT_ALLOWED: 405,
+  CONFLICT: 409,
+  EMAIL_TAKEN: 409,
+  INSUFFICIENT_STOCK: 409,
+  INVALID_TRANSITION: 409,
+  IDEMPOTENCY_IN_PROGRESS: 409,
+  PRECONDITION_FAILED: 412,
+  PAYLOAD_TOO_LARGE: 413,
+  UNSUPPORTED_MEDIA_TYPE: 415,
+  VALIDATION_ERROR: 422,
+  INSUFFICIENT_FUNDS: 422,
+  CURRENCY_MISMATCH: 422,
+  IDEMPOTENCY_KEY_REUSED: 422,
+  RATE_LIMITED: 429,
+  INTERNAL_ERROR: 500,
+  SERVICE_UNAVAILABLE: 503,
+};
+
+/** What the web framework itself refuses, by the status it would answer with. */
+const BY_STATUS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
+  400: ['MALFORMED_REQUEST', 'The request can not be parsed'],
+  404: ['NOT_FOUND', 'No such route'],
+  413: ['PAYLOAD_TOO_LARGE', 'The body is over 100 KiB'],
+  414: ['NOT_FOUND', 'No such route'],
+  415: ['UNSUPPORTED_MEDIA_TYPE', 'The body must be application/json in UTF-8'],
+  503: ['SERVICE_UNAVAILABLE', 'The server is shutting down'],
+};
+
+interface Failure {
+  code: ErrorCode;
+  message: string;
+  details?: DomainError['details'];
+}
+
+/** Answers every failure in the one form that clients know. A defect is logged with its stack and never shown. */
+@Catch()
+export class ErrorFilter implements ExceptionFilter {
+  constructor(private readonly logger: Logger) {}
+
+  catch(error: unknown, host: ArgumentsHost): void {
+    const reply = host.switchToHttp().getResponse<Reply>();
+    if (!reply.sent) this.answer(error, host.switchToHttp().getRequest<Request>(), reply);
+  }
+
+  /** Also for what goes wrong before Nest has the request. */
+  answer(error: unknown, request: Request, reply: Reply): void {
+    const failure = this.describe(error);
+    const status = STATUS[failure.code];
+    const meta = metaOf(request);
+    if (status === 500) this.logger.error({ err: error, requestId: request.id }, 'Request failed');
+
+    if (status === 401) reply.header('WWW-Authenticate', 'Bearer');
+    if (error instanceof MethodNotAllowed) reply.header('Allow', error.allowed.join(', '));
+    if (error instanceof RateLimited) reply.header('Retry-After', error.retryAfter);
+    else if (status === 503) reply.header('Retry-After', error instanceof UnavailableError ? error.retryAfter : 1);
+
+    reply.status(status).header('Cache-Control', 'private, no-cache').removeHeader('Location');
+    if (prefersProblem(request)) {
+      const { message: detail, ...rest } = failure;
+      const problem = {
+        type: 'about:blank',
+        title: STATUS_CODES[status],
+        status,
+        detail,
+        instance: pathOf(request),
+        ...rest,
+      };
+      void reply
+        .header('Content-Type', 'application/problem+json; charset=utf-8')
+        .send(JSON.stringify({ ...problem, requestId: request.id }));
+      return;
+    }
+    // As text: a route's handler may have asked for another kind of answer before it failed.
+    void reply
+      .header('Content-Type', 'application/json; charset=utf-8')
+      .send(JSON.stringify({ success: false, error: failure, meta }));
+  }
+
+  private describe(error: unknown): Failure {
+    const expected = error instanceof DomainError ? error : translateFailure(error);
+    if (expected !== undefined) {
+      const { code, message, details } = expected;
+      return { code, message, ...(details && { details }) };
+    }
+    const status = error instanceof HttpException ? error.getStatus() : statusOf(error);
+    const [code, message] = BY_STATUS[status] ?? ['INTERNAL_ERROR', 'Something went wrong on our side'];
+    return { code, message };
+  }
+}
+
+/** Fastify's own errors bear the status they stand for; one of ours that only looks so must not pass for them. */
+function statusOf(error: unknown): number {
+  const isFastifys =
+    error instanceof Error && 'statusCode' in error && String(Reflect.get(error, 'code')).startsWith('FST_');
+  return isFastifys ? Number(error.statusCode) : 500;
+}
+
+function prefersProblem(request: Request): boolean {
+  return request.headers.accept?.includes('application/problem+json') ?? false;
+}
+
+function pathOf(request: Request): string {
+  return request.url.split('?', 1)[0] ?? '';
+}

@@ -1,0 +1,74 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import type { Logger } from 'pino';
+import type { Config } from '../config.js';
+import type { Metrics } from '../telemetry/metrics.js';
+import { requestContext } from '../telemetry/request-context.js';
+import { keepRawBodies } from './body.js';
+import { ErrorFilter } from './error.filter.js';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { routeTable } from './unmatched.controller.js';
+
+const BODY_LIMIT = 100 * 1024;
+const REQUEST_ID = /^[A-Za-z0-9._-]{8,128}$/;
+
+/** The web server below Nest: what every request passes before and after any route, also where none matches. */
+export function createAdapter(config: Config, logger: Logger, metrics: Metrics): FastifyAdapter {
+  const failures = new ErrorFilter(logger);
+  const adapter = new FastifyAdapter({
+    bodyLimit: BODY_LIMIT,
+    trustProxy: config.trustProxy.length > 0 ? [...config.trustProxy] : false,
+    genReqId: requestIdOf,
+    routerOptions: { maxParamLength: 2000 },
+    // Headers have 10 s and the whole request 30 s: a client that sends a byte a second holds nothing for long.
+    requestTimeout: 30_000,
+    http: { headersTimeout: 10_000 },
+    frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
+      reply.header('X-Request-Id', request.id);
+      failures.answer(error, request, reply);
+    },
+  });
+
+  const fastify = adapter.getInstance();
+  keepRawBodies(fastify);
+  routeTable.watch(fastify);
+
+  fastify.addHook('onRequest', (request, reply, done) => {
+    reply.header('X-Request-Id', request.id);
+    reply.header('Cache-Control', 'private, no-cache');
+    // CORS may have put its Origin there before.
+    const vary = reply.getHeader('Vary');
+    reply.header('Vary', vary === undefined ? 'Authorization, Accept' : `${String(vary)}, Authorization, Accept`);
+    requestContext.run({ requestId: request.id }, done);
+  });
+  // Reading a body leaves the context that the first hook entered.
+  fastify.addHook('preHandler', (request, _reply, done) => {
+    requestContext.run({ requestId: request.id }, done);
+  });
+  fastify.addHook('onResponse', (request, reply, done) => {
+    const route = request.routeOptions.url ?? 'unmatched';
+    metrics.observeRequest(request.method, route, reply.statusCode, reply.elapsedTime / 1000);
+    logger.info(
+      {
+        requestId: request.id,
+        userId: request.user?.id,
+        method: request.method,
+        route,
+        path: request.url.split('?', 1)[0],
+        status: reply.statusCode,
+        durationMs: Math.round(reply.elapsedTime * 100) / 100,
+        ip: request.ip,
+      },
+      'Request',
+    );
+    done();
+  });
+  return adapter;
+}
+
+/** The client's own id where it is a sound one, else a new one. */
+function requestIdOf({ headers }: Pick<IncomingMessage, 'headers'>): string {
+  const given = headers['x-request-id'];
+  return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
+}

@@ -1,0 +1,136 @@
+import { applyDecorators } from '@nestjs/common';
+import { ApiProperty } from '@nestjs/swagger';
+import { Transform } from 'class-transformer';
+import {
+  IsBoolean,
+  IsDate,
+  IsInt,
+  IsISO4217CurrencyCode,
+  IsString,
+  IsUppercase,
+  IsUUID,
+  Length,
+  Matches,
+  Max,
+  MaxLength,
+  Min,
+  ValidateBy,
+  ValidateIf,
+} from 'class-validator';
+
+/** The largest integer that JSON numbers carry exactly: 2^53 − 1. */
+export const MAX_INTEGER = Number.MAX_SAFE_INTEGER;
+
+/** May be left out, but not be null. */
+export const Optional = () => ValidateIf((_, value) => value !== undefined);
+
+/** A string of so many characters. */
+export const Text = (min: number, max: number) =>
+  applyDecorators(
+    IsString(),
+    ...(min === 0 ? [MaxLength(max, { message: LENGTH })] : [Length(min, max, { message: LENGTH })]),
+    ApiProperty({ ...(min > 0 && { minLength: min }), maxLength: max }),
+  );
+
+const LENGTH = ({ constraints = [] as unknown[] }): string =>
+  constraints.length === 2
+    ? `must have ${String(constraints[0])} to ${String(constraints[1])} characters`
+    : `must have at most ${String(constraints[0])} characters`;
+
+/** A name of a person or a thing: blanks around it do not count. */
+export const Name = () =>
+  applyDecorators(
+    Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.trim() : value)),
+    Text(2, 100),
+  );
+
+export const Integer = (min: number, max: number) =>
+  applyDecorators(IsInt(), Min(min), Max(max), ApiProperty({ type: 'integer', minimum: min, maximum: max }));
+
+/** An amount in the currency's minor unit. */
+export const Amount = ({ min = 0 } = {}) => Integer(min, MAX_INTEGER);
+
+/** An ISO 4217 code. */
+export const Currency = () =>
+  applyDecorators(
+    IsISO4217CurrencyCode({ message: 'must be an ISO 4217 code' }),
+    IsUppercase(),
+    ApiProperty({ pattern: '^[A-Z]{3}$', minLength: 3, maxLength: 3, example: 'EUR' }),
+  );
+
+export const Uuid = () =>
+  applyDecorators(
+    Transform(({ value }: { value: unknown }) => (typeof value === 'string' ? value.toLowerCase() : value)),
+    IsUUID('loose', { message: 'must be a UUID' }),
+    ApiProperty({ format: 'uuid' }),
+  );
+
+/** Up to 20 pairs of strings, keys of up to 40 and values of up to 500 characters. */
+export const Metadata = () =>
+  applyDecorators(
+    ValidateBy({
+      name: 'metadata',
+      validator: {
+        validate: (value: unknown) =>
+          typeof value === 'object' &&
+          value !== null &&
+          !Array.isArray(value) &&
+          Object.keys(value).length <= 20 &&
+          Object.entries(value).every(
+            ([key, text]) =>
+              key.length >= 1 && key.length <= 40 && typeof text === 'string' && Array.from(text).length <= 500,
+          ),
+        defaultMessage: () =>
+          'must be at most 20 pairs of strings, with keys of 1 to 40 and values of up to 500 characters',
+      },
+    }),
+    ApiProperty({
+      type: 'object',
+      additionalProperties: { type: 'string', maxLength: 500 },
+      maxProperties: 20,
+      example: { campaign: 'spring' },
+    }),
+  );
+
+/** An integer of the query string. */
+export const QueryInteger = (min: number, max: number) =>
+  applyDecorators(FromQuery(/^-?\d{1,16}$/, Number), Integer(min, max));
+
+/** `true` or `false` in the query string. */
+export const QueryBoolean = () =>
+  applyDecorators(
+    FromQuery(/^(true|false)$/, (text) => text === 'true'),
+    IsBoolean({ message: 'must be true or false' }),
+    ApiProperty({ type: 'boolean' }),
+  );
+
+/** An ISO 8601 date or time of the query string; a date alone is midnight UTC. */
+export const QueryDate = () =>
+  applyDecorators(
+    FromQuery(ISO_8601, (text) => parseDate(text) ?? text),
+    IsDate({ message: 'must be an ISO 8601 date or time' }),
+    ApiProperty({ type: 'string', format: 'date-time', example: '2026-01-31T00:00:00.000Z' }),
+  );
+
+/** Text to look for. */
+export const QueryText = (max: number) =>
+  applyDecorators(IsString(), Length(1, max, { message: LENGTH }), ApiProperty({ minLength: 1, maxLength: max }));
+
+export const QueryMatches = (pattern: RegExp, message: string) =>
+  applyDecorators(IsString(), Matches(pattern, { message }), ApiProperty({ pattern: pattern.source }));
+
+const ISO_8601 = /^(\d{4})-(\d\d)-(\d\d)(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/;
+
+function parseDate(text: string): Date | undefined {
+  const date = new Date(text);
+  const [, year = '', month = '', day = ''] = ISO_8601.exec(text) ?? [];
+  // JavaScript takes 30 February for 2 March; we do not.
+  const daysInMonth = new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate();
+  return Number.isNaN(date.getTime()) || Number(day) > daysInMonth || Number(year) < 1 ? undefined : date;
+}
+
+/** The query string holds text only: this reads the one spelling that the type has, and leaves all else to be refused. */
+const FromQuery = (spelling: RegExp, read: (text: string) => unknown) =>
+  Transform(({ value }: { value: unknown }) =>
+    typeof value === 'string' && spelling.test(value) ? read(value) : value,
+  );

@@ -1,0 +1,48 @@
+import { All, Controller, Req, VERSION_NEUTRAL } from '@nestjs/common';
+import { ApiExcludeController } from '@nestjs/swagger';
+import type { FastifyInstance } from 'fastify';
+import { DomainError, type ErrorCode, NotFoundError } from '../errors.js';
+import { Public } from './decorators.js';
+import type { Request } from './request.js';
+
+export class MethodNotAllowed extends DomainError {
+  readonly code: ErrorCode = 'METHOD_NOT_ALLOWED';
+  constructor(readonly allowed: readonly string[]) {
+    super(`This path takes ${allowed.join(', ')}`);
+  }
+}
+
+/** Every route's path and methods, to tell a wrong method from a wrong path. */
+class RouteTable {
+  private readonly routes: { pattern: RegExp; methods: string[] }[] = [];
+
+  watch(fastify: FastifyInstance): void {
+    fastify.addHook('onRoute', ({ url, method }) => {
+      if (url.includes('*')) return;
+      const segments = url
+        .split('/')
+        .map((segment) => (segment.startsWith(':') ? '[^/]+' : segment.replaceAll('.', '\\.')));
+      this.routes.push({ pattern: new RegExp(`^${segments.join('/')}$`), methods: [method].flat() });
+    });
+  }
+
+  methodsOf(path: string): string[] {
+    const methods = this.routes.filter(({ pattern }) => pattern.test(path)).flatMap((route) => route.methods);
+    return [...new Set(methods)].sort();
+  }
+}
+
+export const routeTable = new RouteTable();
+
+/** What no route takes. As a route of its own, so that it passes the same guards and counts against the same limits. */
+@ApiExcludeController()
+@Public({ ignoresToken: true })
+@Controller({ version: VERSION_NEUTRAL })
+export class UnmatchedController {
+  @All('*')
+  refuse(@Req() request: Request): never {
+    const allowed = routeTable.methodsOf(request.url.split('?', 1)[0] ?? '');
+    if (allowed.length > 0) throw new MethodNotAllowed(allowed);
+    throw new NotFoundError('No such route');
+  }
+}

@@ -1,0 +1,183 @@
+import 'reflect-metadata';
+import { hkdfSync } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import { createServer, type Server } from 'node:http';
+import { NestFactory } from '@nestjs/core';
+import { VersioningType } from '@nestjs/common';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import helmet from '@fastify/helmet';
+import type { Logger } from 'pino';
+import type { DataSource } from 'typeorm';
+import { AppModule } from './app.module.js';
+import { type Config, ConfigError, readConfig } from './config.js';
+import { connect } from './database/connect.js';
+import type { EmbeddedPostgres } from './database/embedded-postgres.js';
+import { migrate } from './database/migrate.js';
+import { CursorKey } from './database/paging.js';
+import { fillIn } from './development.js';
+import { createAdapter } from './http/fastify.js';
+import { createDocument, serveDocument } from './http/openapi.js';
+import { CatalogueService } from './modules/catalogue/index.js';
+import { Lifecycle } from './modules/health/index.js';
+import { FirstAdmin } from './modules/users/index.js';
+import { createLogger, NestLogger } from './telemetry/logger.js';
+import { Metrics } from './telemetry/metrics.js';
+
+async function main(): Promise<void> {
+  const given = readConfig();
+  const logger = createLogger(given);
+  const { config, embedded } = await fillIn(given, (line) => {
+    logger.info(line);
+  });
+  const dataSource = await connect(config, logger);
+  await prepareSchema(config, dataSource, logger);
+
+  const metrics = new Metrics();
+  const app = await createApp(config, logger, dataSource, metrics);
+  const metricsServer = serveMetrics(config, app, metrics);
+  stopOnSignal({ app, dataSource, embedded, metricsServer, logger, config });
+
+  await app.listen(config.port, config.host);
+  const { port } = app.getHttpServer().address() as AddressInfo;
+  const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
+  logger.info({ url }, 'Listening');
+  if (config.environment === 'development') {
+    if (embedded !== undefined) await app.get(CatalogueService).loadDemo();
+    greet(url, app.get(FirstAdmin).madeUpPassword, config);
+  }
+}
+
+async function prepareSchema(config: Config, dataSource: DataSource, logger: Logger): Promise<void> {
+  if (config.migrate) {
+    const applied = await migrate(dataSource);
+    if (applied.length > 0) logger.info({ applied }, 'Migrated');
+  } else if (await dataSource.showMigrations()) {
+    throw new ConfigError(['MIGRATE is off and the database lacks migrations: run `node dist/src/migrate.js` first']);
+  }
+}
+
+async function createApp(
+  config: Config,
+  logger: Logger,
+  dataSource: DataSource,
+  metrics: Metrics,
+): Promise<NestFastifyApplication> {
+  const cursorKey = new CursorKey(Buffer.from(hkdfSync('sha256', config.jwtSecret ?? '', '', 'stoa cursors', 32)));
+  const app = await NestFactory.create<NestFastifyApplication>(
+    AppModule.on({ config, logger, dataSource, cursorKey }),
+    createAdapter(config, logger, metrics),
+    { logger: new NestLogger(logger), bodyParser: false, abortOnError: false },
+  );
+  app.setGlobalPrefix('api', { exclude: ['health', 'health/live', 'health/ready'] });
+  app.enableVersioning({ type: VersioningType.URI, defaultVersion: '1' });
+  if (config.corsOrigins.length > 0) {
+    app.enableCors({
+      origin: config.corsOrigins.includes('*') ? '*' : [...config.corsOrigins],
+      exposedHeaders: EXPOSED_HEADERS,
+      maxAge: 600,
+    });
+  }
+  const document = createDocument(app);
+  // Swagger UI brings its styles and its start script inline: exactly these may run, by their hash.
+  await app.register(helmet, {
+    contentSecurityPolicy: {
+      directives: {
+        'script-src': ["'self'"],
+        'style-src': ["'self'", "'unsafe-inline'"],
+        'upgrade-insecure-requests': null,
+      },
+    },
+  });
+  serveDocument(app, document);
+  return app;
+}
+
+const EXPOSED_HEADERS = [
+  'Location',
+  'ETag',
+  'X-Request-Id',
+  'Retry-After',
+  'RateLimit',
+  'RateLimit-Policy',
+  'RateLimit-Limit',
+  'RateLimit-Remaining',
+  'RateLimit-Reset',
+];
+
+/** On a port of their own where one is set, so that the outside never sees them; else on the main port, in development. */
+function serveMetrics(config: Config, app: NestFastifyApplication, metrics: Metrics): Server | undefined {
+  if (config.metricsPort !== undefined) {
+    const server = createServer((request, response) => {
+      if (request.url !== '/metrics') return response.writeHead(404).end();
+      metrics.text().then(
+        (text) => response.writeHead(200, { 'Content-Type': metrics.contentType }).end(text),
+        () => response.writeHead(500).end(),
+      );
+      return undefined;
+    });
+    return server.listen(config.metricsPort, config.host);
+  }
+  if (config.environment === 'development') {
+    app
+      .getHttpAdapter()
+      .getInstance()
+      .get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()));
+  }
+  return undefined;
+}
+
+interface Running {
+  app: NestFastifyApplication;
+  dataSource: DataSource;
+  embedded: EmbeddedPostgres | undefined;
+  metricsServer: Server | undefined;
+  logger: Logger;
+  config: Config;
+}
+
+/** Says it is no longer ready, lets what is in flight finish, then lets go of the database. A second signal ends it at once. */
+function stopOnSignal({ app, dataSource, embedded, metricsServer, logger, config }: Running): void {
+  const lifecycle = app.get(Lifecycle);
+  const stop = async (signal: string): Promise<void> => {
+    if (lifecycle.isStopping) process.exit(1);
+    lifecycle.isStopping = true;
+    logger.info({ signal }, 'Stopping');
+    setTimeout(() => {
+      logger.error('Requests were still running when the time to stop was up');
+      process.exit(1);
+    }, config.shutdownTimeout * 1000).unref();
+    await app.close();
+    metricsServer?.close();
+    await dataSource.destroy();
+    await embedded?.stop();
+    logger.info('Stopped');
+    process.exit(0);
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      stop(signal).catch((error: unknown) => {
+        logger.error({ err: error }, 'Could not stop in order');
+        process.exit(1);
+      });
+    });
+  }
+}
+
+function greet(url: string, adminPassword: string | undefined, config: Config): void {
+  const lines = [
+    '',
+    `  API    ${url}/api/v1`,
+    `  Docs   ${url}/docs`,
+    ...(config.admin
+      ? [`  Admin  ${config.admin.email}  ${adminPassword ?? '(password as set or printed at the first start)'}`]
+      : []),
+    '',
+  ];
+  process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+main().catch((error: unknown) => {
+  const faults = error instanceof ConfigError ? error.faults : [error instanceof Error ? error.message : String(error)];
+  process.stderr.write(`${faults.join('\n')}\n`);
+  process.exit(1);
+});

@@ -1,0 +1,14 @@
+import { Module } from '@nestjs/common';
+import { EventsModule } from '../events/index.js';
+import { CatalogueController } from './catalogue.controller.js';
+import { CatalogueRepository } from './catalogue.repository.js';
+import { CatalogueService } from './catalogue.service.js';
+import { StockAdjustmentsRepository } from './stock-adjustments.repository.js';
+
+@Module({
+  imports: [EventsModule],
+  controllers: [CatalogueController],
+  providers: [CatalogueService, CatalogueRepository, StockAdjustmentsRepository],
+  exports: [CatalogueService],
+})
+export class CatalogueModule {}

@@ -1,0 +1,94 @@
+import { Injectable } from '@nestjs/common';
+import { type ListDefinition, type Page, type PageRequest, Pager } from '../../database/paging.js';
+import { Repository } from '../../database/repository.js';
+import { UnitOfWork } from '../../database/unit-of-work.js';
+import { SkuTaken } from './catalogue.errors.js';
+import { Product, type ProductStatus } from './product.entity.js';
+
+export interface ProductFilters {
+  q?: string;
+  status?: ProductStatus;
+  currency?: string;
+  minPrice?: number;
+  maxPrice?: number;
+  inStock?: boolean;
+}
+
+const LIST: ListDefinition<Product> = {
+  name: 'products',
+  sortKeys: {
+    createdAt: { sql: 'product.createdAt', type: 'timestamptz', of: (product) => product.createdAt },
+    price: { sql: 'product.price', type: 'bigint', of: (product) => product.price },
+    name: { sql: 'product.name', type: 'text', of: (product) => product.name },
+  },
+  defaultSort: { by: 'createdAt', order: 'desc' },
+};
+
+@Injectable()
+export class CatalogueRepository extends Repository<Product> {
+  constructor(
+    unitOfWork: UnitOfWork,
+    private readonly pager: Pager,
+  ) {
+    super(unitOfWork, Product, { products_sku_key: () => new SkuTaken() });
+  }
+
+  async findPage(filters: ProductFilters, request: PageRequest, caller: string | null): Promise<Page<Product>> {
+    const query = (await this.manager()).createQueryBuilder(Product, 'product');
+    const { q, status, currency, minPrice, maxPrice, inStock } = filters;
+    if (q !== undefined) {
+      query.andWhere('(product.name ILIKE :q OR product.sku ILIKE :q OR product.description ILIKE :q)', {
+        q: contains(q),
+      });
+    }
+    if (status !== undefined) query.andWhere('product.status = :status', { status });
+    if (currency !== undefined) query.andWhere('product.currency = :currency', { currency });
+    if (minPrice !== undefined) query.andWhere('product.price >= :minPrice', { minPrice });
+    if (maxPrice !== undefined) query.andWhere('product.price <= :maxPrice', { maxPrice });
+    if (inStock !== undefined) query.andWhere(inStock ? 'product.stock > 0' : 'product.stock = 0');
+    return this.pager.page(query, LIST, request, [filters, caller]);
+  }
+
+  /** Those that there are, by id. Everyone locks them in the order of the ids, so that two orders never deadlock. */
+  async lockByIds(ids: readonly string[]): Promise<Map<string, Product>> {
+    const products = await (
+      await this.manager()
+    )
+      .createQueryBuilder(Product, 'product')
+      .where('product.id = ANY(:ids::uuid[])', { ids })
+      .orderBy('product.id')
+      .setLock('pessimistic_write')
+      .getMany();
+    return new Map(products.map((product) => [product.id, product]));
+  }
+
+  /** Writes the stock of products that this unit of work has locked: what it read is still what is there. */
+  async writeStock(products: readonly Product[]): Promise<void> {
+    await this.query(
+      `UPDATE products SET stock = counted.stock
+         FROM unnest($1::uuid[], $2::integer[]) AS counted (id, stock)
+        WHERE products.id = counted.id`,
+      [products.map(({ id }) => id), products.map(({ stock }) => stock)],
+    );
+  }
+
+  /**
+   * Asked rather than left to the foreign key, whose refusal would break the transaction. On a locked product the
+   * answer stays true: who orders it has to lock it too.
+   */
+  async isOrdered(id: string): Promise<boolean> {
+    const [row] = await this.query<{ ordered: boolean }>(
+      'SELECT EXISTS (SELECT FROM order_items WHERE product_id = $1) AS ordered',
+      [id],
+    );
+    return row?.ordered === true;
+  }
+
+  /** Until the unit of work ends, nobody else can be loading the demonstration. */
+  async lockDemo(): Promise<void> {
+    await this.query(`SELECT pg_advisory_xact_lock(hashtext('stoa: demo products'))`);
+  }
+}
+
+/** A LIKE pattern that finds the text anywhere, with its own wildcards taken literally. */
+const contains = (text: string): string => `%${text.replace(/[\\%_]/g, '\\$&')}%`;

@@ -1,0 +1,172 @@
+import { Injectable } from '@nestjs/common';
+import type { Page, PageRequest } from '../../database/paging.js';
+import { UnitOfWork } from '../../database/unit-of-work.js';
+import { type ErrorDetail, ForbiddenError, ValidationError } from '../../errors.js';
+import { may, type Principal } from '../../permissions.js';
+import { EventsService } from '../events/index.js';
+import { toProduct } from './catalogue.dto.js';
+import { InsufficientStock, ProductNotFound, type Shortage } from './catalogue.errors.js';
+import { CatalogueRepository, type ProductFilters } from './catalogue.repository.js';
+import { DEMO_PRODUCTS } from './demo.js';
+import { type NewProduct, Product, type ProductChanges } from './product.entity.js';
+import { StockAdjustment } from './stock-adjustment.entity.js';
+import { StockAdjustmentsRepository } from './stock-adjustments.repository.js';
+
+/** So many of a product, as an order asks for them. */
+export interface Quantity {
+  productId: string;
+  quantity: number;
+}
+
+/** What an order copies of a product when it is placed. */
+export interface Line extends Quantity {
+  sku: string;
+  name: string;
+  unitPrice: number;
+  currency: string;
+}
+
+@Injectable()
+export class CatalogueService {
+  constructor(
+    private readonly products: CatalogueRepository,
+    private readonly adjustments: StockAdjustmentsRepository,
+    private readonly events: EventsService,
+    private readonly unitOfWork: UnitOfWork,
+  ) {}
+
+  /** @throws ForbiddenError for a status that the caller may not see; ValidationError, InvalidCursor */
+  async list(filters: ProductFilters, page: PageRequest, by: Principal | undefined): Promise<Page<Product>> {
+    const seesAll = may(by, 'read');
+    const { status = seesAll ? undefined : 'active' } = filters;
+    if (!seesAll && status !== 'active') throw new ForbiddenError('Only moderators see products that are not active');
+    return this.products.findPage({ ...filters, ...(status && { status }) }, page, by?.id ?? null);
+  }
+
+  /** @throws ProductNotFound, also where the caller may not know that there is one */
+  async get(id: string, by: Principal | undefined): Promise<Product> {
+    const product = await this.products.findById(id);
+    if (product === null || !(product.isOnSale || may(by, 'read'))) throw new ProductNotFound();
+    return product;
+  }
+
+  /** @throws SkuTaken */
+  create(given: NewProduct): Promise<Product> {
+    return this.unitOfWork.run(() => this.insert(Product.offer(given)));
+  }
+
+  /** What is left out goes back to what it is in a new product. @throws ProductNotFound, SkuTaken */
+  replace(id: string, { description = '', status = 'draft', ...given }: Omit<NewProduct, 'stock'>): Promise<Product> {
+    return this.update(id, { ...given, description, status });
+  }
+
+  /** @throws ProductNotFound, SkuTaken */
+  update(id: string, changes: ProductChanges): Promise<Product> {
+    return this.unitOfWork.run(async () => {
+      const product = await this.lock(id);
+      product.revise(changes);
+      return this.save(product);
+    });
+  }
+
+  /** Archives it where an order names it: the order's line goes on pointing at it. @throws ProductNotFound */
+  delete(id: string): Promise<void> {
+    return this.unitOfWork.run(async () => {
+      const product = await this.lock(id);
+      if (await this.products.isOrdered(id)) {
+        product.archive();
+        await this.save(product);
+        return;
+      }
+      product.discontinue();
+      await this.products.delete(id);
+      await this.events.record('product.deleted', product, toProduct(product));
+    });
+  }
+
+  /** @throws ProductNotFound, InsufficientStock, ValidationError */
+  adjustStock(id: string, { delta, reason }: { delta: number; reason: string }, by: Principal): Promise<Product> {
+    return this.unitOfWork.run(async () => {
+      const product = await this.lock(id);
+      product.adjustStock(delta);
+      await this.products.writeStock([product]);
+      await this.adjustments.create(StockAdjustment.record({ productId: id, delta, reason, createdBy: by.id }));
+      await this.events.record('product.stock_adjusted', product, toProduct(product));
+      return product;
+    });
+  }
+
+  /**
+   * Takes the stock for an order, all of it or none, and holds the products until the unit of work ends.
+   *
+   * @returns a line for each that is wanted, in their order
+   * @throws ValidationError for products that can not be ordered, InsufficientStock with every shortage
+   */
+  take(wanted: readonly Quantity[]): Promise<Line[]> {
+    return this.unitOfWork.run(async () => {
+      const products = await this.products.lockByIds(wanted.map(({ productId }) => productId));
+      const unknown: ErrorDetail[] = [];
+      const shortages: Shortage[] = [];
+      const lines: Line[] = [];
+      for (const [index, { productId, quantity }] of wanted.entries()) {
+        const product = products.get(productId);
+        if (!product?.isOnSale) {
+          unknown.push({ field: `items[${index}].productId`, message: 'is not a product that can be ordered' });
+          continue;
+        }
+        const { sku, name, price, currency, stock } = product;
+        lines.push({ productId, sku, name, quantity, unitPrice: price, currency });
+        // A product that is asked for twice has less left for the second time.
+        if (product.has(quantity)) product.adjustStock(-quantity);
+        else
+          shortages.push({ field: `items[${index}].quantity`, productId, sku, requested: quantity, available: stock });
+      }
+      if (unknown.length > 0) throw new ValidationError('The request is not valid', unknown);
+      if (shortages.length > 0) throw new InsufficientStock(shortages);
+      await this.products.writeStock([...products.values()]);
+      return lines;
+    });
+  }
+
+  /** Gives back what `take` took. */
+  putBack(items: readonly Quantity[]): Promise<void> {
+    return this.unitOfWork.run(async () => {
+      const products = await this.products.lockByIds(items.map(({ productId }) => productId));
+      for (const { productId, quantity } of items) products.get(productId)?.putBack(quantity);
+      await this.products.writeStock([...products.values()]);
+    });
+  }
+
+  /**
+   * Fills an empty catalogue with products to try the API with; replicas that start at once do it once.
+   *
+   * @returns how many it made
+   */
+  loadDemo(): Promise<number> {
+    return this.unitOfWork.run(async () => {
+      await this.products.lockDemo();
+      if ((await this.products.count()) > 0) return 0;
+      for (const given of DEMO_PRODUCTS) await this.insert(Product.offer(given));
+      return DEMO_PRODUCTS.length;
+    });
+  }
+
+  private async lock(id: string): Promise<Product> {
+    const product = await this.products.lockById(id);
+    if (product === null) throw new ProductNotFound();
+    return product;
+  }
+
+  private async insert(product: Product): Promise<Product> {
+    await this.products.create(product);
+    await this.events.record('product.created', product, toProduct(product));
+    return product;
+  }
+
+  private async save(product: Product): Promise<Product> {
+    const { sku, name, description, price, currency, status, updatedAt, version } = product;
+    await this.products.update(product.id, { sku, name, description, price, currency, status, updatedAt, version });
+    await this.events.record('product.updated', product, toProduct(product));
+    return product;
+  }
+}

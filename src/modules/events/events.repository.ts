@@ -1,0 +1,20 @@
+import { Injectable } from '@nestjs/common';
+import { Repository } from '../../database/repository.js';
+import { UnitOfWork } from '../../database/unit-of-work.js';
+import { Event } from './event.entity.js';
+
+@Injectable()
+export class EventsRepository extends Repository<Event> {
+  constructor(unitOfWork: UnitOfWork) {
+    super(unitOfWork, Event);
+  }
+
+  /** Plain SQL: TypeORM would ask for the generated columns back, which nobody reads here. */
+  async append(event: Pick<Event, 'id' | 'type' | 'resourceId' | 'sequence' | 'data' | 'createdAt'>): Promise<void> {
+    await this.query(
+      `INSERT INTO events (id, type, resource_id, sequence, data, created_at, transaction_id)
+       VALUES ($1, $2, $3, $4, $5, $6, pg_current_xact_id()::text::bigint)`,
+      [event.id, event.type, event.resourceId, event.sequence, JSON.stringify(event.data), event.createdAt],
+    );
+  }
+}

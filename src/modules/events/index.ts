@@ -1,0 +1,2 @@
+export { EventsModule } from './events.module.js';
+export { EventsService, type EventType } from './events.service.js';

@@ -1,0 +1,2 @@
+export { OrdersModule } from './orders.module.js';
+export { OrdersService } from './orders.service.js';

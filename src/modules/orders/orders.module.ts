@@ -1,0 +1,16 @@
+import { Module } from '@nestjs/common';
+import { CatalogueModule } from '../catalogue/index.js';
+import { EventsModule } from '../events/index.js';
+import { LedgerModule } from '../ledger/index.js';
+import { UsersModule } from '../users/index.js';
+import { OrdersController } from './orders.controller.js';
+import { OrdersRepository, PaymentsRepository } from './orders.repository.js';
+import { OrdersService } from './orders.service.js';
+
+@Module({
+  imports: [CatalogueModule, EventsModule, LedgerModule, UsersModule],
+  controllers: [OrdersController],
+  providers: [OrdersService, OrdersRepository, PaymentsRepository],
+  exports: [OrdersService],
+})
+export class OrdersModule {}

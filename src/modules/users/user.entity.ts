@@ -1,0 +1,91 @@
+import { Check, Column, Entity, Index, PrimaryColumn, Unique } from 'typeorm';
+import { v7 as uuid } from 'uuid';
+import type { Role } from '../../permissions.js';
+
+/** Two spellings of one address are one address: this is what is compared. */
+export const emailKeyOf = (email: string): string => email.normalize('NFC').toLowerCase();
+
+@Entity('users')
+@Unique('users_email_key', ['emailKey'])
+@Check('users_role_check', `role IN ('user', 'moderator', 'admin')`)
+@Check(
+  'users_erased_check',
+  '(erased_at IS NULL) = (email IS NOT NULL AND email_key IS NOT NULL AND password_hash IS NOT NULL)',
+)
+@Index('users_by_created_at', { synchronize: false })
+@Index('users_by_updated_at', { synchronize: false })
+@Index('users_by_email', { synchronize: false })
+@Index('users_by_name', { synchronize: false })
+@Index('users_admins', { synchronize: false })
+export class User {
+  @PrimaryColumn('uuid', { primaryKeyConstraintName: 'users_pkey' })
+  id: string;
+
+  /** As it was typed; null once the user is erased. */
+  @Column('text', { nullable: true })
+  email: string | null;
+
+  @Column('text', { nullable: true })
+  emailKey: string | null;
+
+  @Column('text')
+  name: string;
+
+  @Column('text')
+  role: Role;
+
+  @Column('text', { nullable: true, select: false })
+  passwordHash: string | null;
+
+  @Column('boolean')
+  emailVerified: boolean;
+
+  @Column('timestamp with time zone', { precision: 3 })
+  createdAt: Date;
+
+  @Column('timestamp with time zone', { precision: 3 })
+  updatedAt: Date;
+
+  @Column('timestamp with time zone', { precision: 3, nullable: true })
+  erasedAt: Date | null;
+
+  @Column('integer')
+  version: number;
+
+  static register(given: { email: string; name: string; role: Role; passwordHash: string }): User {
+    const now = new Date();
+    return Object.assign(new User(), {
+      ...given,
+      id: uuid(),
+      emailKey: emailKeyOf(given.email),
+      emailVerified: false,
+      createdAt: now,
+      updatedAt: now,
+      erasedAt: null,
+      version: 1,
+    });
+  }
+
+  rename(name: string): void {
+    this.name = name;
+  }
+
+  /** A new address has to be verified anew. */
+  changeEmail(email: string): void {
+    if (email === this.email) return;
+    if (emailKeyOf(email) !== this.emailKey) this.emailVerified = false;
+    this.email = email;
+    this.emailKey = emailKeyOf(email);
+  }
+
+  /** Forgets who this was. The row stays, for the orders and ledger entries that name it. */
+  erase(): void {
+    this.email = null;
+    this.emailKey = null;
+    this.passwordHash = null;
+    this.name = 'Erased user';
+    this.emailVerified = false;
+    this.role = 'user';
+    this.erasedAt = new Date();
+  }
+}

@@ -1,0 +1,75 @@
+import { Body, Controller, Delete, Get, HttpCode, Patch, Post, Put, Query } from '@nestjs/common';
+import { ApiTags } from '@nestjs/swagger';
+import type { Page } from '../../database/paging.js';
+import { Created } from '../../http/created.js';
+import { ApiId, CurrentUser, Id, Requires } from '../../http/decorators.js';
+import { filtersOf } from '../../http/list-query.dto.js';
+import { Answers, Secured } from '../../http/openapi.js';
+import type { Principal } from '../../permissions.js';
+import { CreateUserDto, ReplaceUserDto, toUser, UpdateUserDto, UsersQuery, UserView } from './users.dto.js';
+import { UsersService } from './users.service.js';
+
+@ApiTags('Users')
+@Secured()
+@Controller('users')
+export class UsersController {
+  constructor(private readonly users: UsersService) {}
+
+  /** List users */
+  @Get()
+  @Requires('read')
+  @Answers(200, [UserView])
+  async list(@Query() query: UsersQuery, @CurrentUser() user: Principal): Promise<Page<UserView>> {
+    const page = await this.users.list(filtersOf(query), query, user);
+    return page.map(toUser);
+  }
+
+  /** Create a user */
+  @Post()
+  @Requires('admin')
+  @Answers(201, UserView, { conflict: 'The email is taken' })
+  async create(@Body() body: CreateUserDto): Promise<Created<UserView>> {
+    const user = await this.users.create(body);
+    return new Created(`/users/${user.id}`, toUser(user));
+  }
+
+  /** Get yourself */
+  @Get('me')
+  @Answers(200, UserView)
+  async me(@CurrentUser() user: Principal): Promise<UserView> {
+    return toUser(await this.users.get(user.id, user));
+  }
+
+  /** Get a user */
+  @Get(':id')
+  @ApiId()
+  @Answers(200, UserView)
+  async get(@Id() id: string, @CurrentUser() user: Principal): Promise<UserView> {
+    return toUser(await this.users.get(id, user));
+  }
+
+  /** Replace a user's email and name */
+  @Put(':id')
+  @ApiId()
+  @Answers(200, UserView, { conflict: 'The email is taken, or this is the last admin' })
+  async replace(@Id() id: string, @Body() body: ReplaceUserDto, @CurrentUser() user: Principal): Promise<UserView> {
+    return toUser(await this.users.update(id, body, user));
+  }
+
+  /** Change a user */
+  @Patch(':id')
+  @ApiId()
+  @Answers(200, UserView, { conflict: 'The email is taken, or this is the last admin' })
+  async update(@Id() id: string, @Body() body: UpdateUserDto, @CurrentUser() user: Principal): Promise<UserView> {
+    return toUser(await this.users.update(id, body, user));
+  }
+
+  /** Erase a user */
+  @Delete(':id')
+  @HttpCode(204)
+  @ApiId()
+  @Answers(204, null, { conflict: 'They hold money, wait for a paid order, or are the last admin' })
+  async delete(@Id() id: string, @CurrentUser() user: Principal): Promise<void> {
+    await this.users.delete(id, user);
+  }
+}

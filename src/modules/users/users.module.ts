@@ -1,0 +1,15 @@
+import { Module } from '@nestjs/common';
+import { EventsModule } from '../events/index.js';
+import { FirstAdmin } from './first-admin.js';
+import { Passwords } from './passwords.js';
+import { UsersController } from './users.controller.js';
+import { UsersRepository } from './users.repository.js';
+import { UsersService } from './users.service.js';
+
+@Module({
+  imports: [EventsModule],
+  controllers: [UsersController],
+  providers: [UsersService, UsersRepository, Passwords, FirstAdmin],
+  exports: [UsersService],
+})
+export class UsersModule {}

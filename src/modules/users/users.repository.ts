@@ -1,0 +1,83 @@
+import { Injectable } from '@nestjs/common';
+import { type ListDefinition, type Page, type PageRequest, Pager } from '../../database/paging.js';
+import { Repository } from '../../database/repository.js';
+import { UnitOfWork } from '../../database/unit-of-work.js';
+import type { Role } from '../../permissions.js';
+import { emailKeyOf, User } from './user.entity.js';
+import { EmailTaken } from './users.errors.js';
+
+export interface UserFilters {
+  email?: string;
+  name?: string;
+  role?: Role;
+  createdFrom?: Date;
+  createdTo?: Date;
+}
+
+const LIST: ListDefinition<User> = {
+  name: 'users',
+  sortKeys: {
+    createdAt: { sql: 'user.createdAt', type: 'timestamptz', of: (user) => user.createdAt },
+    updatedAt: { sql: 'user.updatedAt', type: 'timestamptz', of: (user) => user.updatedAt },
+    email: { sql: 'user.emailKey', type: 'text', of: (user) => user.emailKey ?? '' },
+    name: { sql: 'user.name', type: 'text', of: (user) => user.name },
+  },
+  defaultSort: { by: 'createdAt', order: 'desc' },
+};
+
+/** Erased users are rows that only foreign keys may meet: every question here is about the others. */
+@Injectable()
+export class UsersRepository extends Repository<User> {
+  constructor(
+    unitOfWork: UnitOfWork,
+    private readonly pager: Pager,
+  ) {
+    super(unitOfWork, User, { users_email_key: () => new EmailTaken() });
+  }
+
+  override async findById(id: string): Promise<User | null> {
+    const user = await super.findById(id);
+    return user?.erasedAt === null ? user : null;
+  }
+
+  override async lockById(id: string): Promise<User | null> {
+    const user = await super.lockById(id);
+    return user?.erasedAt === null ? user : null;
+  }
+
+  async findByEmail(email: string): Promise<User | null> {
+    return (await this.manager()).findOneBy(User, { emailKey: emailKeyOf(email) });
+  }
+
+  async passwordHashOf(id: string): Promise<string | null> {
+    const [row] = await this.query<{ password_hash: string | null }>('SELECT password_hash FROM users WHERE id = $1', [
+      id,
+    ]);
+    return row?.password_hash ?? null;
+  }
+
+  async findPage(filters: UserFilters, request: PageRequest, caller: string): Promise<Page<User>> {
+    const query = (await this.manager()).createQueryBuilder(User, 'user').where('user.erasedAt IS NULL');
+    const { email, name, role, createdFrom, createdTo } = filters;
+    if (email !== undefined) query.andWhere('user.emailKey LIKE :email', { email: contains(emailKeyOf(email)) });
+    if (name !== undefined) query.andWhere('user.name ILIKE :name', { name: contains(name) });
+    if (role !== undefined) query.andWhere('user.role = :role', { role });
+    if (createdFrom !== undefined) query.andWhere('user.createdAt >= :createdFrom', { createdFrom });
+    if (createdTo !== undefined) query.andWhere('user.createdAt < :createdTo', { createdTo });
+    return this.pager.page(query, LIST, request, [filters, caller]);
+  }
+
+  /** Locks every admin, in one order, so that two requests can not each take away the other's last one. */
+  async lockAdmins(): Promise<string[]> {
+    const rows = await this.query<{ id: string }>(`SELECT id FROM users WHERE role = 'admin' ORDER BY id FOR UPDATE`);
+    return rows.map(({ id }) => id);
+  }
+
+  /** Until the unit of work ends, nobody else can be making the first admin. */
+  async lockFirstAdmin(): Promise<void> {
+    await this.query(`SELECT pg_advisory_xact_lock(hashtext('stoa: first admin'))`);
+  }
+}
+
+/** A LIKE pattern that finds the text anywhere, with its own wildcards taken literally. */
+const contains = (text: string): string => `%${text.replace(/[\\%_]/g, '\\$&')}%`;
