@@ -1,0 +1,341 @@
+import { createServer, type AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import {
+  type Answer,
+  type App,
+  type Client,
+  dataOf,
+  failureOf,
+  fieldsOf,
+  NOTHING,
+  startApp,
+  type UserClient,
+} from './app.js';
+
+describe('HTTP', () => {
+  let app: App;
+  let nobody: Client;
+  let user: UserClient;
+  beforeAll(async () => {
+    app = await startApp({ CORS_ORIGINS: 'https://shop.example' });
+    nobody = app.anonymous;
+    user = await app.register();
+  });
+  afterAll(() => app?.stop());
+
+  const login = (raw: string | Uint8Array<ArrayBuffer>, headers: Record<string, string> = {}): Promise<Answer> =>
+    app.request('POST', '/auth/login', { raw, headers });
+
+  describe('answers', () => {
+    it('come in an envelope, with the request’s id', async () => {
+      const answer = await user.get('/users/me', { 'x-request-id': 'my-request_1.2' });
+      expect(answer.body).toEqual({
+        success: true,
+        data: user.user,
+        meta: { requestId: 'my-request_1.2', timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:]+\.\d{3}Z$/) },
+      });
+      expect(answer.headers.get('x-request-id')).toBe('my-request_1.2');
+      expect(answer.headers.get('vary')).toMatch(/Authorization, Accept/);
+      expect(answer.headers.get('cache-control')).toBe('private, no-cache');
+    });
+
+    it.each(['short', 'white space', 'x'.repeat(129), '<script>'])('make an id where %p comes', async (given) => {
+      const answer = await nobody.get('/products', { 'x-request-id': given });
+      expect(answer.body.meta.requestId).not.toBe(given);
+      expect(answer.headers.get('x-request-id')).toBe(answer.body.meta.requestId);
+      expect((await nobody.get('/products')).body.meta.requestId).not.toBe(answer.body.meta.requestId);
+    });
+
+    it('can be found in the log by that id', async () => {
+      await user.get('/users/me?x=secret', { 'x-request-id': 'find-me-please' });
+      const lines = app.logs().filter(({ requestId }) => requestId === 'find-me-please');
+      expect(lines).toMatchObject([{ method: 'GET', route: '/api/v1/users/me', status: 422, userId: user.id }]);
+    });
+
+    it('come as problem details to who asks for them', async () => {
+      const headers = { accept: 'application/problem+json' };
+      const answer = await app.request('POST', '/auth/login', { body: { email: 'a' }, headers });
+      expect(answer.headers.get('content-type')).toMatch(/^application\/problem\+json/);
+      expect(answer.body).toEqual({
+        type: expect.any(String),
+        title: 'Unprocessable Entity',
+        status: 422,
+        detail: expect.any(String),
+        instance: '/api/v1/auth/login',
+        code: 'VALIDATION_ERROR',
+        details: expect.any(Array),
+        requestId: answer.headers.get('x-request-id'),
+      });
+      const unknown = await nobody.get('/nowhere', headers);
+      expect([unknown.status, unknown.body.code, unknown.body.title]).toEqual([404, 'NOT_FOUND', 'Not Found']);
+      expect((await nobody.get('/products', headers)).body.success).toBe(true);
+    });
+  });
+
+  describe('what does not exist', () => {
+    it.each(['/nowhere', '/api/v9/users', '/api', '/users/me/nothing', '/health/nothing'])(
+      '%s is 404',
+      async (path) => {
+        const answer = await nobody.get(path);
+        expect(failureOf(answer)).toBe('404 NOT_FOUND');
+        expect(answer.headers.get('x-request-id')).toBe(answer.body.meta.requestId);
+      },
+    );
+
+    it('a method that a path does not take is 405, and says which ones it takes', async () => {
+      const allowed = async (method: string, path: string) => {
+        const answer = await app.request(method, path);
+        expect(failureOf(answer)).toBe('405 METHOD_NOT_ALLOWED');
+        return answer.headers.get('allow');
+      };
+      expect(await allowed('GET', '/auth/login')).toBe('POST');
+      expect(await allowed('DELETE', '/orders')).toMatch(/^GET, (HEAD, )?POST$/);
+      expect(await allowed('PATCH', `/orders/${NOTHING}/payments`)).toBe('POST');
+    });
+
+    it('a path that can not be decoded is 400', async () => {
+      expect(failureOf(await nobody.get('/users/%ZZ'))).toBe('400 MALFORMED_REQUEST');
+    });
+
+    it('shows nothing of its inside', async () => {
+      for (const path of ['/users/%00', `/users/${'a'.repeat(3000)}`, '/products?cursor=%00', '/products?q=%00']) {
+        const answer = await user.get(path);
+        expect(answer.status).toBeGreaterThanOrEqual(400);
+        expect(answer.status).toBeLessThan(500);
+        expect(answer.text).not.toMatch(/node_modules|at \w+ \(|SELECT|QueryFailed/);
+      }
+    });
+  });
+
+  describe('a body', () => {
+    it('has to be JSON', async () => {
+      expect(failureOf(await login('{"email":'))).toBe('400 MALFORMED_REQUEST');
+      expect(failureOf(await login(''))).toBe('400 MALFORMED_REQUEST');
+      expect(failureOf(await login('{} {}'))).toBe('400 MALFORMED_REQUEST');
+      expect(failureOf(await login(Uint8Array.from([0x22, 0xff, 0x22])))).toBe('400 MALFORMED_REQUEST');
+      expect(failureOf(await nobody.post('/auth/login'))).toBe('400 MALFORMED_REQUEST');
+    });
+
+    it('has to say so', async () => {
+      for (const type of [
+        'text/plain',
+        'application/x-www-form-urlencoded',
+        'multipart/form-data; boundary=x',
+        'application/xml',
+      ]) {
+        expect(failureOf(await login('{}', { 'content-type': type }))).toBe('415 UNSUPPORTED_MEDIA_TYPE');
+      }
+      expect((await login('{}', { 'content-type': 'application/json; charset=utf-8' })).status).toBe(422);
+    });
+
+    it('has at most 100 KiB', async () => {
+      const ofLength = (length: number) => `{"email":"${'x'.repeat(length - 12)}"}`;
+      expect(failureOf(await login(ofLength(102_401)))).toBe('413 PAYLOAD_TOO_LARGE');
+      expect(failureOf(await login(ofLength(102_400)))).toBe('422 VALIDATION_ERROR');
+    });
+
+    it.each(['[]', '"text"', '7', 'true', 'null', '[{"email":"a@example.com"}]'])(
+      'that is %s is no object',
+      async (raw) => {
+        expect(failureOf(await login(raw))).toBe('422 VALIDATION_ERROR');
+      },
+    );
+
+    it('has no properties that nobody knows', async () => {
+      const answer = await nobody.post('/auth/login', { email: 'a@example.com', password: 'x', admin: true });
+      expect(failureOf(answer)).toBe('422 VALIDATION_ERROR');
+      expect(fieldsOf(answer)).toEqual(['admin']);
+    });
+
+    it.each([
+      ['NUL', '{"email":"a\\u0000b@example.com","password":"x"}'],
+      ['a lone surrogate', '{"email":"\\ud800@example.com","password":"x"}'],
+      ['NUL in a name', '{"em\\u0000ail":"a@example.com"}'],
+      ['__proto__', '{"email":"a@example.com","password":"x","__proto__":{"role":"admin"}}'],
+      ['constructor', '{"email":"a@example.com","password":"x","constructor":{"prototype":{}}}'],
+      ['nesting without end', `{"email":${'['.repeat(20_000)}${']'.repeat(20_000)}}`],
+      ['an object for a text', '{"email":{"$ne":null},"password":{"$ne":null}}'],
+      ['a list for a text', '{"email":["a@example.com"],"password":["x"]}'],
+    ])('with %s is refused, and does no harm', async (_, raw) => {
+      expect(failureOf(await login(raw))).toBe('422 VALIDATION_ERROR');
+      expect((await nobody.get('/health/live')).status).toBe(200);
+    });
+
+    it('has no number that JSON does not carry exactly', async () => {
+      const admin = await app.admin();
+      for (const price of ['9007199254740992', '9007199254740993', '1e999', '1.5', '-1']) {
+        const raw = `{"sku":"BIG","name":"Big","currency":"EUR","price":${price}}`;
+        const answer = await app.request('POST', '/products', { raw, token: admin.token });
+        expect(failureOf(answer)).toBe('422 VALIDATION_ERROR');
+        expect(new Set(fieldsOf(answer))).toEqual(new Set(['price']));
+      }
+    });
+
+    it('is judged only after its sender', async () => {
+      expect(failureOf(await app.request('POST', '/products', { raw: '{' }))).toBe('401 UNAUTHORIZED');
+      expect(failureOf(await app.request('POST', '/products', { raw: '{', token: user.token }))).toBe('403 FORBIDDEN');
+    });
+  });
+
+  describe('a query', () => {
+    it.each([
+      'limit=1&limit=2',
+      'limit=1.0',
+      'limit=%201',
+      'limit=1e1',
+      'limit=0x5',
+      'limit=',
+      'limit[]=5',
+      'page=0',
+      'page=-1',
+      'minPrice=x',
+      'inStock=yes',
+    ])('with %s is refused', async (query) => {
+      const answer = await nobody.get(`/products?${query}`);
+      expect(failureOf(answer)).toBe('422 VALIDATION_ERROR');
+      expect(new Set(fieldsOf(answer))).toEqual(new Set([query.split('=')[0]]));
+    });
+
+    it('with __proto__ or unknown names is refused', async () => {
+      for (const query of ['__proto__=1', 'constructor=1', 'nothing=1', 'sortBy=price;drop']) {
+        expect(failureOf(await nobody.get(`/products?${query}`))).toBe('422 VALIDATION_ERROR');
+      }
+    });
+  });
+
+  describe('headers', () => {
+    it('tell browsers to be careful', async () => {
+      const { headers } = await nobody.get('/products');
+      expect(headers.get('x-content-type-options')).toBe('nosniff');
+      expect(headers.get('content-security-policy')).toMatch(/default-src/);
+      expect(headers.get('strict-transport-security')).toMatch(/max-age=\d+/);
+      expect(headers.get('x-frame-options')).toMatch(/SAMEORIGIN|DENY/);
+      expect(headers.get('referrer-policy')).toBe('no-referrer');
+      expect(headers.get('x-powered-by')).toBeNull();
+      expect(headers.get('server')).toBeNull();
+    });
+
+    it('let the origins in that are named, and no other', async () => {
+      const preflight = (origin: string) =>
+        app.request('OPTIONS', '/orders', {
+          headers: {
+            origin,
+            'access-control-request-method': 'POST',
+            'access-control-request-headers': 'authorization,content-type,idempotency-key',
+          },
+        });
+      const welcome = await preflight('https://shop.example');
+      expect(welcome.status).toBe(204);
+      expect(welcome.headers.get('access-control-allow-origin')).toBe('https://shop.example');
+      expect(welcome.headers.get('access-control-allow-methods')).toContain('POST');
+      expect(welcome.headers.get('access-control-allow-headers')?.toLowerCase()).toContain('authorization');
+      expect((await preflight('https://evil.example')).headers.get('access-control-allow-origin')).toBeNull();
+
+      const answer = await nobody.get('/products', { origin: 'https://shop.example' });
+      expect(answer.headers.get('access-control-allow-origin')).toBe('https://shop.example');
+      expect(answer.headers.get('vary')).toMatch(/Origin/);
+      const exposed = answer.headers.get('access-control-expose-headers')?.toLowerCase();
+      for (const name of ['x-request-id', 'location', 'retry-after']) expect(exposed).toContain(name);
+      const refused = await nobody.get('/nowhere', { origin: 'https://shop.example' });
+      expect(refused.headers.get('access-control-allow-origin')).toBe('https://shop.example');
+    });
+  });
+
+  describe('health', () => {
+    it('is told to anybody', async () => {
+      const health = await nobody.get('/health');
+      expect(health.status).toBe(200);
+      expect(health.body).toMatchObject({ status: 'healthy', checks: { database: 'connected', disk: 'sufficient' } });
+      expect((await nobody.get('/health/live')).status).toBe(200);
+      expect((await nobody.get('/health/ready')).status).toBe(200);
+    });
+  });
+
+  it('metrics are not shown on the main port outside development', async () => {
+    expect(failureOf(await nobody.get('/metrics'))).toBe('404 NOT_FOUND');
+  });
+});
+
+describe('metrics', () => {
+  it('are on the main port in development', async () => {
+    const app = await startApp({ NODE_ENV: 'development' });
+    try {
+      await app.anonymous.get(`/products/${NOTHING}`);
+      const { status, text, headers } = await app.anonymous.get('/metrics');
+      expect(status).toBe(200);
+      expect(headers.get('content-type')).toMatch(/^text\/plain/);
+      expect(text).toMatch(/http_requests_total\{method="GET",route="\/api\/v1\/products\/:id",status="404"\} 1/);
+      expect(text).not.toContain(NOTHING);
+    } finally {
+      await app.stop();
+    }
+  });
+
+  it('are on a port of their own where one is given', async () => {
+    const port = await freePort();
+    const app = await startApp({ NODE_ENV: 'development', METRICS_PORT: String(port) });
+    try {
+      expect((await app.anonymous.get('/metrics')).status).toBe(404);
+      const answer = await fetch(`http://127.0.0.1:${port}/metrics`);
+      expect(answer.status).toBe(200);
+      expect(await answer.text()).toContain('process_cpu_seconds_total');
+    } finally {
+      expect(await app.stop()).toBe(0);
+    }
+  });
+});
+
+describe('rate limits', () => {
+  let app: App;
+  beforeAll(async () => {
+    app = await startApp({ RATE_LIMIT_ANONYMOUS: '3', RATE_LIMIT_USER: '2', RATE_LIMIT_WINDOW: '2' });
+  });
+  afterAll(() => app?.stop());
+
+  it('count per address, say where one stands, and refuse with the time to wait', async () => {
+    const standing = ({ headers }: Answer) =>
+      ['ratelimit-limit', 'ratelimit-remaining'].map((name) => headers.get(name));
+    const first = await app.anonymous.get('/products');
+    expect(standing(first)).toEqual(['3', '2']);
+    expect(first.headers.get('ratelimit-policy')).toBe('"anonymous";q=3;w=2');
+    expect(first.headers.get('ratelimit')).toMatch(/^"anonymous";r=2;t=[12]$/);
+    expect(first.headers.get('ratelimit-reset')).toMatch(/^[12]$/);
+    // Also what is not found, or refused; and a header that anybody can write makes no difference.
+    expect(standing(await app.anonymous.get('/nowhere', { 'x-forwarded-for': '10.1.2.3' }))).toEqual(['3', '1']);
+    expect(standing(await app.request('POST', '/auth/login', { raw: '{' }))).toEqual(['3', '0']);
+
+    const refused = await app.anonymous.get('/products');
+    expect(failureOf(refused)).toBe('429 RATE_LIMITED');
+    const wait = Number(refused.headers.get('retry-after'));
+    expect(wait).toBeGreaterThanOrEqual(1);
+    expect(wait).toBeLessThanOrEqual(2);
+    for (const path of ['/health', '/health/live', '/health/ready', '/openapi.json', '/docs']) {
+      expect((await app.anonymous.get(path)).status).not.toBe(429);
+    }
+
+    await new Promise((wake) => setTimeout(wake, wait * 1000));
+    expect((await app.anonymous.get('/products')).status).toBe(200);
+  });
+
+  it('count per user for those who are logged in', async () => {
+    await new Promise((wake) => setTimeout(wake, 2100));
+    const [ann, bob] = [await app.register('Ann'), await app.register('Bob')];
+    const first = await ann.get('/users/me');
+    expect([first.headers.get('ratelimit-limit'), first.headers.get('ratelimit-policy')]).toEqual([
+      '2',
+      '"user";q=2;w=2',
+    ]);
+    dataOf(await ann.get('/users/me'));
+    expect(failureOf(await ann.get('/users/me'))).toBe('429 RATE_LIMITED');
+    dataOf(await bob.get('/users/me'));
+  });
+});
+
+async function freePort(): Promise<number> {
+  const probe = createServer().listen(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const { port } = probe.address() as AddressInfo;
+  probe.close();
+  await once(probe, 'close');
+  return port;
+}

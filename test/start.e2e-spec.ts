@@ -1,0 +1,158 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ADMIN, type App, type Client, dataOf, startApp } from './app.js';
+import { Server } from './server.js';
+
+jest.setTimeout(120_000);
+
+describe('the start', () => {
+  it('is refused with every fault of the configuration, one a line, and no secret', async () => {
+    const server = Server.spawn({
+      NODE_ENV: 'production',
+      DATABASE_URL: 'mysql://stoa:hunter2@db/stoa',
+      JWT_SECRET: 'hunter3',
+      PORT: '99999',
+      LOG_LEVEL: 'loud',
+      CORS_ORIGINS: '*',
+    });
+    expect(await server.ended()).toBe(1);
+    const lines = (server.stdout + server.stderr).trim().split('\n');
+    for (const name of ['DATABASE_URL', 'JWT_SECRET', 'PORT', 'LOG_LEVEL', 'CORS_ORIGINS']) {
+      expect(lines.filter((line) => new RegExp(`\\b${name}\\b`).test(line))).toHaveLength(1);
+    }
+    expect(lines.join('\n')).not.toMatch(/hunter|^\s+at |99999/m);
+  });
+
+  it('waits for a database that is away, and says so', async () => {
+    const server = Server.spawn({
+      NODE_ENV: 'test',
+      PORT: '0',
+      DATABASE_URL: 'postgres://stoa:hunter2@127.0.0.1:1/stoa',
+      JWT_SECRET: 'x'.repeat(40),
+    });
+    await sleep(3000);
+    await server.kill();
+    expect(server.stdout + server.stderr).toMatch(/The database is away, next try in/);
+    expect(server.stdout + server.stderr).not.toMatch(/hunter2/);
+  });
+
+  it('is refused where the port is taken', async () => {
+    const app = await startApp();
+    try {
+      const env = {
+        NODE_ENV: 'test',
+        DATABASE_URL: app.databaseUrl,
+        DATA_DIR: app.dataDir,
+        PORT: new URL(app.url).port,
+      };
+      const server = Server.spawn({ ...env, JWT_SECRET: 'x'.repeat(40) });
+      expect(await server.ended()).toBe(1);
+      expect(server.stdout + server.stderr).toMatch(/EADDRINUSE|in use/);
+    } finally {
+      await app.stop();
+    }
+  });
+
+  it('makes the first admin once', async () => {
+    const app = await startApp();
+    try {
+      expect((await app.login(ADMIN.email, ADMIN.password)).user.role).toBe('admin');
+      await app.restart({ ADMIN_EMAIL: 'other@example.com', ADMIN_PASSWORD: 'Other-Horse-1' });
+      const answer = await app.anonymous.post('/auth/login', { email: 'other@example.com', password: 'Other-Horse-1' });
+      expect(answer.status).toBe(401);
+      await app.login(ADMIN.email, ADMIN.password);
+    } finally {
+      await app.stop();
+    }
+  });
+
+  it('refuses to serve an empty database that it may not migrate', async () => {
+    const app = await startApp();
+    await app.sql('DROP SCHEMA public CASCADE');
+    await app.sql('CREATE SCHEMA public');
+    await expect(app.restart({ MIGRATE: 'off' })).rejects.toThrow(/migrat/i);
+    await app.start();
+    expect(await app.stop()).toBe(0);
+  });
+});
+
+describe('the end', () => {
+  it('by SIGTERM lets running requests finish, and is a success', async () => {
+    const app = await startApp();
+    const user = await app.register();
+    const running = Promise.all(Array.from({ length: 5 }, () => app.login(user.user.email)));
+    await sleep(20);
+    const code = app.stop();
+    expect(await running).toHaveLength(5);
+    expect(await code).toBe(0);
+  });
+
+  it('does not wait for connections that nothing comes over', async () => {
+    const app = await startApp();
+    await app.anonymous.get('/health'); // fetch keeps its connection
+    const start = Date.now();
+    expect(await app.stop()).toBe(0);
+    expect(Date.now() - start).toBeLessThan(3000);
+  });
+});
+
+describe('without a database of its own', () => {
+  let app: App;
+  let paid: string;
+  beforeAll(async () => {
+    app = await startApp({ DATABASE_URL: '' });
+  });
+  afterAll(async () => {
+    const postmaster = postmasterOf(app);
+    expect(await app.stop()).toBe(0);
+    expect(isAlive(postmaster)).toBe(false);
+  });
+
+  const buy = async (client: Client): Promise<string> => {
+    const accountId = await app.funded(client, 1000);
+    const { id: productId } = await app.product({ price: 1000 });
+    const { id } = dataOf(await client.post('/orders', { items: [{ productId, quantity: 1 }] }), 201);
+    dataOf(await client.post(`/orders/${id}/payments`, { accountId }), 201);
+    return id;
+  };
+  const statusOf = async (order: string) => dataOf(await (await app.admin()).get(`/orders/${order}`)).status;
+
+  it('it brings one along, in the data folder', async () => {
+    expect(existsSync(join(app.dataDir, 'postgres/PG_VERSION'))).toBe(true);
+    paid = await buy(await app.register());
+    expect(await statusOf(paid)).toBe('paid');
+  });
+
+  it('what was paid stays paid when all of it is killed', async () => {
+    const postmaster = postmasterOf(app);
+    await app.kill();
+    process.kill(postmaster, 'SIGKILL');
+    while (isAlive(postmaster)) await sleep(10);
+    await app.start();
+    expect(postmasterOf(app)).not.toBe(postmaster);
+    expect(await statusOf(paid)).toBe('paid');
+  });
+
+  it('and when the server alone is killed', async () => {
+    const postmaster = postmasterOf(app);
+    const other = await buy(await app.register());
+    await app.kill();
+    await app.start();
+    expect(postmasterOf(app)).toBe(postmaster);
+    expect([await statusOf(paid), await statusOf(other)]).toEqual(['paid', 'paid']);
+  });
+});
+
+const postmasterOf = (app: App): number =>
+  parseInt(readFileSync(join(app.dataDir, 'postgres/postmaster.pid'), 'utf8'), 10);
+
+/** A zombie is not. */
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return process.platform !== 'linux' || !/\) Z /.test(readFileSync(`/proc/${pid}/stat`, 'utf8'));
+  } catch {
+    return false;
+  }
+}

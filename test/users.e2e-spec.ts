@@ -1,0 +1,172 @@
+import { ADMIN, type App, dataOf, failureOf, fieldsOf, NOTHING, PASSWORD, startApp, type UserClient } from './app.js';
+
+describe('users', () => {
+  let app: App;
+  let admin: UserClient;
+  let moderator: UserClient;
+  beforeAll(async () => {
+    app = await startApp();
+    admin = await app.admin();
+    moderator = await app.moderator();
+  });
+  afterAll(() => app?.stop());
+
+  describe('reading', () => {
+    it('everybody sees themselves, moderators see everybody', async () => {
+      const [ann, bob] = [await app.register('Ann'), await app.register('Bob')];
+      expect(dataOf(await ann.get('/users/me'))).toEqual(ann.user);
+      expect(dataOf(await ann.get(`/users/${ann.id}`))).toEqual(ann.user);
+      expect(dataOf(await moderator.get(`/users/${bob.id}`))).toEqual(bob.user);
+      expect(failureOf(await ann.get(`/users/${bob.id}`))).toBe('403 FORBIDDEN');
+      expect(failureOf(await ann.get('/users'))).toBe('403 FORBIDDEN');
+      expect(failureOf(await app.anonymous.get('/users'))).toBe('401 UNAUTHORIZED');
+    });
+
+    it('nobody there is 404, and no id at all is 422', async () => {
+      expect(failureOf(await admin.get(`/users/${NOTHING}`))).toBe('404 NOT_FOUND');
+      const answer = await admin.get('/users/12');
+      expect(failureOf(answer)).toBe('422 VALIDATION_ERROR');
+      expect(fieldsOf(answer)).toEqual(['id']);
+    });
+
+    it('a list is filtered, sorted and paged', async () => {
+      for (const name of ['Zed Filter', 'Amy Filter', 'Kim Filter']) await app.register(name);
+      const names = async (query: string) =>
+        dataOf(await moderator.get(`/users?${query}`)).map((user: any) => user.name);
+      expect(await names('name=fILTER&sortBy=name&sortOrder=asc')).toEqual(['Amy Filter', 'Kim Filter', 'Zed Filter']);
+      expect(await names('name=filter')).toEqual(['Kim Filter', 'Amy Filter', 'Zed Filter']);
+      expect(await names('email=ZED.filter')).toEqual(['Zed Filter']);
+      expect(await names('role=moderator')).toEqual([moderator.user.name]);
+      expect(await names('name=filter&createdTo=2020-01-01')).toEqual([]);
+      expect(await names('name=filter&createdFrom=2020-01-01&sortBy=email&sortOrder=asc&limit=1')).toEqual([
+        'Amy Filter',
+      ]);
+      expect(await names('name=%25')).toEqual([]); // no wildcard
+    });
+
+    it.each([
+      'limit=0',
+      'limit=101',
+      'limit=x',
+      'sortBy=password',
+      'sortOrder=up',
+      'role=king',
+      'createdFrom=soon',
+      'what=1',
+    ])('a list with %s is refused by name', async (query) => {
+      const answer = await moderator.get(`/users?${query}`);
+      expect(failureOf(answer)).toBe('422 VALIDATION_ERROR');
+      expect(fieldsOf(answer)).toEqual([query.split('=')[0]]);
+    });
+  });
+
+  describe('making', () => {
+    it('is for admins', async () => {
+      const body = { email: 'made@example.com', name: 'Made', password: PASSWORD, role: 'moderator' };
+      expect(failureOf(await moderator.post('/users', body))).toBe('403 FORBIDDEN');
+      const answer = await admin.post('/users', body);
+      const user = dataOf(answer, 201);
+      expect(user).toMatchObject({ email: 'made@example.com', role: 'moderator', emailVerified: false });
+      expect(answer.headers.get('location')).toBe(`/api/v1/users/${user.id}`);
+      expect(failureOf(await admin.post('/users', body))).toBe('409 EMAIL_TAKEN');
+      expect((await app.login('made@example.com')).user.role).toBe('moderator');
+    });
+  });
+
+  describe('changing', () => {
+    it('one may change one’s own name, which raises the version', async () => {
+      const ann = await app.register('Ann');
+      const changed = dataOf(await ann.patch(`/users/${ann.id}`, { name: 'Anna' }));
+      expect(changed).toMatchObject({ name: 'Anna', email: ann.user.email, version: 2 });
+      expect(dataOf(await ann.get('/users/me'))).toEqual(changed);
+    });
+
+    it('PUT takes both email and name', async () => {
+      const ann = await app.register('Ann');
+      const answer = await ann.put(`/users/${ann.id}`, { name: 'Anna' });
+      expect(failureOf(answer)).toBe('422 VALIDATION_ERROR');
+      expect(fieldsOf(answer)).toContain('email');
+      expect(dataOf(await ann.put(`/users/${ann.id}`, { name: 'Anna', email: ann.user.email })).name).toBe('Anna');
+    });
+
+    it('one’s own email needs the password', async () => {
+      const ann = await app.register('Ann');
+      const change = (body: object) => ann.patch(`/users/${ann.id}`, { email: 'new.ann@example.com', ...body });
+      const without = await change({});
+      expect(failureOf(without)).toBe('422 VALIDATION_ERROR');
+      expect(fieldsOf(without)).toEqual(['currentPassword']);
+      expect(failureOf(await change({ currentPassword: 'Wrong-Horse-1' }))).toBe('401 INVALID_CREDENTIALS');
+      expect(dataOf(await change({ currentPassword: PASSWORD })).email).toBe('new.ann@example.com');
+      await app.login('new.ann@example.com');
+    });
+
+    it('to an email that is taken is 409', async () => {
+      const [ann, bob] = [await app.register('Ann'), await app.register('Bob')];
+      const body = { email: bob.user.email.toUpperCase(), currentPassword: PASSWORD };
+      expect(failureOf(await ann.patch(`/users/${ann.id}`, body))).toBe('409 EMAIL_TAKEN');
+    });
+
+    it('a role is for admins to give', async () => {
+      const ann = await app.register('Ann');
+      expect(failureOf(await ann.patch(`/users/${ann.id}`, { role: 'admin' }))).toBe('403 FORBIDDEN');
+      expect(failureOf(await moderator.patch(`/users/${ann.id}`, { role: 'moderator' }))).toBe('403 FORBIDDEN');
+      expect(dataOf(await admin.get(`/users/${ann.id}`)).role).toBe('user');
+    });
+
+    it('moderators change users, but neither admins nor each other', async () => {
+      const [ann, other] = [await app.register('Ann'), await app.moderator()];
+      expect(dataOf(await moderator.patch(`/users/${ann.id}`, { name: 'Renamed' })).name).toBe('Renamed');
+      for (const id of [admin.id, other.id]) {
+        expect(failureOf(await moderator.patch(`/users/${id}`, { name: 'Renamed' }))).toBe('403 FORBIDDEN');
+      }
+      const bob = await app.register('Bob');
+      expect(failureOf(await bob.patch(`/users/${ann.id}`, { name: 'Stolen' }))).toBe('403 FORBIDDEN');
+    });
+
+    it.each(['id', 'version', 'emailVerified', 'createdAt', 'passwordHash'])('%s is nobody’s to set', async (field) => {
+      const ann = await app.register('Ann');
+      const answer = await ann.patch(`/users/${ann.id}`, { [field]: 'x' });
+      expect(failureOf(answer)).toBe('422 VALIDATION_ERROR');
+      expect(fieldsOf(answer)).toEqual([field]);
+    });
+  });
+
+  describe('erasing', () => {
+    it('takes the person and leaves the email free', async () => {
+      const ann = await app.register('Ann');
+      expect(failureOf(await moderator.delete(`/users/${ann.id}`))).toBe('403 FORBIDDEN');
+      const answer = await ann.delete(`/users/${ann.id}`);
+      expect([answer.status, answer.text]).toEqual([204, '']);
+      expect(failureOf(await ann.get('/users/me'))).toBe('401 TOKEN_REVOKED');
+      const refreshed = await app.anonymous.post('/auth/refresh', { refreshToken: ann.tokens.refreshToken });
+      expect(failureOf(refreshed)).toBe('401 TOKEN_REVOKED');
+      expect(failureOf(await admin.get(`/users/${ann.id}`))).toBe('404 NOT_FOUND');
+      expect(dataOf(await admin.get(`/users?email=${encodeURIComponent(ann.user.email)}`))).toEqual([]);
+      expect(JSON.stringify(await app.sql('SELECT * FROM users WHERE id = $1', [ann.id]))).not.toContain(
+        ann.user.email,
+      );
+      const again = { email: ann.user.email, name: 'Ann', password: PASSWORD };
+      dataOf(await app.anonymous.post('/auth/register', again), 201);
+    });
+
+    it('waits until no money is left, and keeps the orders', async () => {
+      const ann = await app.register('Ann');
+      const accountId = await app.funded(ann, 1000);
+      const { id: productId } = await app.product({ price: 1000 });
+      expect(failureOf(await ann.delete(`/users/${ann.id}`))).toBe('409 CONFLICT');
+      const bob = await app.register('Bob');
+      const toAccountId = await app.funded(bob, 0);
+      dataOf(await ann.post('/transfers', { fromAccountId: accountId, toAccountId, amount: 1000 }), 201);
+      const order = dataOf(await ann.post('/orders', { items: [{ productId, quantity: 1 }] }), 201);
+      expect((await ann.delete(`/users/${ann.id}`)).status).toBe(204);
+      expect(dataOf(await moderator.get(`/orders/${order.id}`)).status).toBe('cancelled');
+      expect(dataOf(await app.anonymous.get(`/products/${productId}`)).stock).toBe(10);
+    });
+
+    it('spares the last admin, who can not step down either', async () => {
+      expect(failureOf(await admin.delete(`/users/${admin.id}`))).toBe('409 CONFLICT');
+      expect(failureOf(await admin.patch(`/users/${admin.id}`, { role: 'user' }))).toBe('409 CONFLICT');
+      expect((await app.login(ADMIN.email, ADMIN.password)).user.role).toBe('admin');
+    });
+  });
+});
