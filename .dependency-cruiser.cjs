@@ -192,7 +192,8 @@ module.exports = {
       severity: 'error',
       comment: 'An import that leads nowhere; also a guard on this file, whose rules see only what was resolved.',
       from: {},
-      to: { couldNotResolve: true },
+      // The scripts run what has been built, and the walls stand also before that.
+      to: { couldNotResolve: true, pathNot: '^(\\.\\./)*dist/' },
     },
     {
       name: 'production-imports-no-tests',

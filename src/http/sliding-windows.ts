@@ -11,7 +11,7 @@ const SWEEP_MS = 60_000;
 export class SlidingWindows implements ThrottlerStorage {
   private readonly hits = new Map<string, { times: number[]; expiresAt: number }>();
 
-  constructor(private readonly now: () => number = () => performance.now()) {
+  constructor(private readonly now: () => number = () => Math.floor(performance.now())) {
     setInterval(() => {
       this.sweep();
     }, SWEEP_MS).unref();
