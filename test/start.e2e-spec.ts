@@ -99,9 +99,9 @@ describe('the end', () => {
       while (!refused) {
         await get(`${app.url}/api/v1/products`, agent).then(
           () => answered++,
-          (error: NodeJS.ErrnoException) => {
+          (error: unknown) => {
             refused = true;
-            if (error.code !== 'ECONNREFUSED') lost.push(error);
+            if ((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED') lost.push(error);
           },
         );
       }
