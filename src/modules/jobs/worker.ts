@@ -31,6 +31,7 @@ export class JobsWorker implements BeforeApplicationShutdown {
   private readonly repeats: Repeats;
   private readonly stopping = new AbortController();
   private working: Promise<void> | undefined;
+  private stopped: Promise<void> | undefined;
   private round: { runner: Runner; id: string; heartbeat: Heartbeat } | undefined;
 
   constructor(
@@ -49,13 +50,21 @@ export class JobsWorker implements BeforeApplicationShutdown {
     this.repeats.start([...this.registry.repeats, takeOver]);
   }
 
-  /** Lets the jobs in work end, or gives them back where that takes too long. */
-  async beforeApplicationShutdown(): Promise<void> {
-    if (this.working === undefined) return;
+  /** Takes no more jobs; lets those in work end, or gives them back where that takes too long. */
+  stop(): Promise<void> {
+    this.stopped ??= this.working === undefined ? Promise.resolve() : this.finish(this.working);
+    return this.stopped;
+  }
+
+  beforeApplicationShutdown(): Promise<void> {
+    return this.stop();
+  }
+
+  private async finish(working: Promise<void>): Promise<void> {
     this.stopping.abort();
-    const stopped = Promise.all([this.repeats.stop(), this.round?.runner.stop().catch(() => undefined), this.working]);
+    const ended = Promise.all([this.repeats.stop(), this.round?.runner.stop().catch(() => undefined), working]);
     const patienceMs = Math.max(1000, this.config.shutdownTimeout * 1000 - RESERVED_TO_STOP_MS);
-    await Promise.race([stopped, sleep(patienceMs, undefined, { ref: false }).then(() => this.giveBack())]);
+    await Promise.race([ended, sleep(patienceMs, undefined, { ref: false }).then(() => this.giveBack())]);
   }
 
   /** graphile-worker ends where it could not finish a job, which is what happens when the database goes away. */
