@@ -23,6 +23,6 @@ export class CheckoutController {
   @Answers(201, CheckoutView, { conflict: 'The email is taken, or there is not enough stock' })
   async checkOut(@Body() body: CheckoutDto, @Client() client: ClientInfo): Promise<Created<CheckoutView>> {
     const { tokens, order } = await this.checkout.checkOut(body.user, body.order, client);
-    return new Created(`/orders/${order.id}`, { order: toOrder(order), ...toTokens(tokens, this.config) });
+    return new Created(`/orders/${order.id}`, Object.assign(toTokens(tokens, this.config), { order: toOrder(order) }));
   }
 }

@@ -1,4 +1,4 @@
-import { Column, Entity, Index, PrimaryColumn, Unique } from 'typeorm';
+import { Check, Column, Entity, Index, PrimaryColumn, Unique } from 'typeorm';
 import type { EventType } from './event-types.js';
 
 /** Something that happened to a resource, written in the transaction that made it happen. */
@@ -30,6 +30,18 @@ export class Event {
   /** The database transaction that wrote it: orders the feed, and within one transaction the id does. */
   @Column('bigint')
   transactionId: number;
+}
+
+/** The one row that keeps the feed going forward when the data moves to another PostgreSQL. */
+@Entity('event_feed')
+@Check('event_feed_id_check', 'id = 1')
+export class EventFeed {
+  @PrimaryColumn('smallint', { primaryKeyConstraintName: 'event_feed_pkey' })
+  id: number;
+
+  /** What is added to this cluster's count of transactions. */
+  @Column('bigint')
+  transactionOffset: number;
 }
 
 /** Where a reader is in the feed: at an event. */

@@ -280,7 +280,7 @@ export function toOrder(order: Order): OrderView {
 }
 
 export function toListedOrder(order: Order, user: UserName | undefined): ListedOrderView {
-  return { ...toOrder(order), ...(user && { user: { id: user.id, email: user.email, name: user.name } }) };
+  return Object.assign(toOrder(order), user && { user: { id: user.id, email: user.email, name: user.name } });
 }
 
 export function toStatusChange({ fromStatus, toStatus, changedBy, reason, createdAt }: StatusChange): StatusChangeView {

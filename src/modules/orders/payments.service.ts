@@ -52,8 +52,8 @@ export class PaymentsService {
       await this.journal.change(order, { by: by.id, reason }, () => {
         order.refund(amount, left);
       });
-      // An order that has become refunded has been paid for.
-      return this.giveBack(payment!, amount, reason, by);
+      if (payment === undefined) throw new Error(`Order ${order.number} is paid without a payment`);
+      return this.giveBack(payment, amount, reason, by);
     });
   }
 
