@@ -16,6 +16,7 @@ import { UnmatchedController } from './http/unmatched.controller.js';
 import { RequestValidationPipe } from './http/validation.pipe.js';
 import { AuthModule } from './modules/auth/index.js';
 import { CatalogueModule } from './modules/catalogue/index.js';
+import { CheckoutModule } from './modules/checkout/index.js';
 import { EventsModule } from './modules/events/index.js';
 import { HealthModule } from './modules/health/index.js';
 import { JobsModule } from './modules/jobs/index.js';
@@ -65,6 +66,7 @@ export class AppModule {
         UsersModule,
         CatalogueModule,
         OrdersModule,
+        CheckoutModule,
         LedgerModule,
         EventsModule,
         JobsModule,
