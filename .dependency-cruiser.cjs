@@ -15,7 +15,7 @@ const CALLS = {
   mail: ['jobs'],
   orders: ['catalogue', 'ledger', 'users', 'events', 'jobs'],
   users: ['events'],
-  webhooks: ['events', 'jobs'],
+  webhooks: ['events', 'jobs', 'mail'],
 };
 
 /** Programs that something outside starts: the only files of `src/` that nobody has to import. */

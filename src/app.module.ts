@@ -24,7 +24,9 @@ import { LedgerModule } from './modules/ledger/index.js';
 import { MailModule } from './modules/mail/index.js';
 import { OrdersModule } from './modules/orders/index.js';
 import { UsersModule } from './modules/users/index.js';
+import { WebhooksModule } from './modules/webhooks/index.js';
 import { LOGGER } from './telemetry/logger.js';
+import { Metrics } from './telemetry/metrics.js';
 
 /** What main.ts has opened before there is an application. */
 export interface Foundations {
@@ -32,6 +34,7 @@ export interface Foundations {
   logger: Logger;
   dataSource: DataSource;
   cursorKey: CursorKey;
+  metrics: Metrics;
 }
 
 /** Everything global, in the order in which a request meets it; `http/fastify.ts` has what comes before and after. */
@@ -51,10 +54,11 @@ class FoundationsModule {}
 
 @Module({})
 export class AppModule {
-  static on({ config, logger, dataSource, cursorKey }: Foundations): DynamicModule {
+  static on({ config, logger, dataSource, cursorKey, metrics }: Foundations): DynamicModule {
     const values: Provider[] = [
       { provide: Config, useValue: config },
       { provide: LOGGER, useValue: logger },
+      { provide: Metrics, useValue: metrics },
     ];
     return {
       module: AppModule,
@@ -71,6 +75,7 @@ export class AppModule {
         EventsModule,
         JobsModule,
         MailModule,
+        WebhooksModule,
         HealthModule,
       ],
       controllers: [UnmatchedController],

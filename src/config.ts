@@ -43,6 +43,14 @@ export class Config {
   declare readonly smtpUrl: string | undefined;
   declare readonly mailFrom: string;
   declare readonly orderTtl: number;
+  /** Who is told of what only an operator can mend. */
+  declare readonly adminEmail: string | undefined;
+  /** Whether webhooks may lead into private networks, where the server can reach what nobody outside should. */
+  declare readonly webhookAllowPrivate: boolean;
+  /** Seconds to wait before each attempt to deliver a webhook, the first included: there are as many attempts. */
+  declare readonly webhookRetrySchedule: readonly number[];
+  /** Seals the secrets of webhooks. Unset: a key that is derived from the signing key does. */
+  declare readonly webhookSecretKey: string | undefined;
   /** Days after which an event is forgotten; 0 means never. */
   declare readonly eventsRetentionDays: number;
   declare readonly metricsPort: number | undefined;
@@ -97,6 +105,11 @@ export function readConfig(environment: Environment = withDotEnv(process.env)): 
     read.fault('CORS_ORIGINS', 'must name the origins in production, not *');
   }
 
+  const webhookRetrySchedule = read.list('WEBHOOK_RETRY_SCHEDULE', /^\d{1,6}$/, SCHEDULE_RULE).map(Number);
+  if (webhookRetrySchedule.length > MOST_ATTEMPTS || webhookRetrySchedule.some((wait) => wait > LONGEST_WAIT)) {
+    read.fault('WEBHOOK_RETRY_SCHEDULE', `must be ${SCHEDULE_RULE}, separated by commas`);
+  }
+
   const appUrl = read.url('APP_URL', ['http:', 'https:']);
   const mailHost = appUrl === undefined ? 'localhost' : new URL(appUrl).hostname;
 
@@ -138,6 +151,10 @@ export function readConfig(environment: Environment = withDotEnv(process.env)): 
     mailFrom:
       read.text('MAIL_FROM', MAILBOX, 'an address, or a name and <an address>') ?? `Stoa <no-reply@${mailHost}>`,
     orderTtl: read.integer('ORDER_TTL', 1800, { min: 1 }),
+    adminEmail,
+    webhookAllowPrivate: read.oneOf('WEBHOOK_ALLOW_PRIVATE', ['true', 'false'], 'false') === 'true',
+    webhookRetrySchedule: webhookRetrySchedule.length > 0 ? webhookRetrySchedule : RETRY_SCHEDULE,
+    webhookSecretKey: read.text('WEBHOOK_SECRET_KEY', /^.{32,}$/s, 'at least 32 characters'),
     eventsRetentionDays: read.integer('EVENTS_RETENTION_DAYS', 0, { min: 0, max: 36_500 }),
     metricsPort: read.has('METRICS_PORT') ? read.integer('METRICS_PORT', 0, { min: 0, max: 65_535 }) : undefined,
     logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
@@ -148,6 +165,12 @@ export function readConfig(environment: Environment = withDotEnv(process.env)): 
   if (read.faults.length > 0) throw new ConfigError(read.faults);
   return config;
 }
+
+/** At once, then after 5 s, 5 and 30 minutes, 2, 5, 10, 14, 20 and 24 hours: a little over three days. */
+const RETRY_SCHEDULE = [0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400];
+const MOST_ATTEMPTS = 50;
+const LONGEST_WAIT = 604_800;
+const SCHEDULE_RULE = `1 to ${MOST_ATTEMPTS} waits of 0 to ${LONGEST_WAIT} seconds`;
 
 const MAILBOX = /^([^\s@<>,]+@[^\s@<>,]+|[^\r\n<>@,"]+ <[^\s@<>,]+@[^\s@<>,]+>)$/;
 const PASSWORD_RULE = '8 to 128 characters with an upper-case letter and a digit';

@@ -76,7 +76,7 @@ interface Parts {
 async function createApp({ config, logger, dataSource, metrics, drain }: Parts): Promise<NestFastifyApplication> {
   const cursorKey = new CursorKey(Buffer.from(hkdfSync('sha256', config.jwtSecret ?? '', '', 'stoa cursors', 32)));
   const app = await NestFactory.create<NestFastifyApplication>(
-    AppModule.on({ config, logger, dataSource, cursorKey }),
+    AppModule.on({ config, logger, dataSource, cursorKey, metrics }),
     createAdapter(config, logger, metrics, drain),
     { logger: new NestLogger(logger), bodyParser: false, abortOnError: false },
   );

@@ -10,6 +10,7 @@ import { fillIn } from './development.js';
 import { JobsWorker } from './modules/jobs/index.js';
 import { stopWhenTold } from './stop.js';
 import { createLogger, NestLogger } from './telemetry/logger.js';
+import { Metrics } from './telemetry/metrics.js';
 
 /** Works jobs and serves nobody: for more workers than servers, or servers with `JOBS=off`. */
 async function main(): Promise<void> {
@@ -29,6 +30,7 @@ async function main(): Promise<void> {
       logger,
       dataSource,
       cursorKey: new CursorKey(randomBytes(32)),
+      metrics: new Metrics(),
     }),
     { logger: new NestLogger(logger), abortOnError: false },
   );

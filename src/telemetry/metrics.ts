@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { collectDefaultMetrics, Counter, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 /** What Prometheus reads at `/metrics`. */
 @Injectable()
@@ -21,6 +21,27 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  private readonly webhookAttempts = new Histogram({
+    name: 'webhook_attempt_duration_seconds',
+    help: 'Attempts to deliver a webhook, by outcome: delivered, failed (to be tried again) or dead (given up)',
+    labelNames: ['outcome'],
+    buckets: [0.01, 0.05, 0.1, 0.5, 1, 5, 15],
+    registers: [this.registry],
+  });
+
+  private readonly webhookDelays = new Histogram({
+    name: 'webhook_delivery_delay_seconds',
+    help: 'How long after it was due an attempt to deliver a webhook began',
+    buckets: [0.1, 0.5, 1, 5, 30, 300, 3600],
+    registers: [this.registry],
+  });
+
+  private readonly webhookLag = new Gauge({
+    name: 'webhook_dispatch_lag_seconds',
+    help: 'How old the last event was when it was turned into deliveries; 0 when there is nothing to do',
+    registers: [this.registry],
+  });
+
   constructor() {
     collectDefaultMetrics({ register: this.registry });
   }
@@ -30,6 +51,15 @@ export class Metrics {
   observeRequest(method: string, route: string, status: number, seconds: number): void {
     this.requests.inc({ method, route, status });
     this.durations.observe({ method, route }, seconds);
+  }
+
+  observeWebhookAttempt(outcome: 'delivered' | 'failed' | 'dead', seconds: number, delay: number): void {
+    this.webhookAttempts.observe({ outcome }, seconds);
+    this.webhookDelays.observe(delay);
+  }
+
+  setWebhookLag(seconds: number): void {
+    this.webhookLag.set(seconds);
   }
 
   text(): Promise<string> {

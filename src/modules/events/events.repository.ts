@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { In } from 'typeorm';
 import { NIL } from 'uuid';
 import { type ListDefinition, type Page, type PageRequest, Pager } from '../../database/paging.js';
 import { Repository } from '../../database/repository.js';
@@ -59,6 +60,18 @@ export class EventsRepository extends Repository<Event> {
       .addOrderBy('event.id')
       .limit(limit)
       .getMany();
+  }
+
+  findByIds(ids: readonly string[]): Promise<Event[]> {
+    return this.findMany({ where: { id: In([...ids]) } });
+  }
+
+  async ownTransactionId(): Promise<number> {
+    const [row] = await this.query<{ id: number }>(
+      `SELECT pg_current_xact_id()::text::bigint + transaction_offset AS id FROM event_feed`,
+    );
+    if (row === undefined) throw new Error('The feed of events has lost its row');
+    return row.id;
   }
 
   /**

@@ -51,6 +51,19 @@ export class EventsService implements OnModuleInit {
     return this.events.findAfter(position, limit);
   }
 
+  /** Those of these events that are still kept, in no order. */
+  byIds(ids: readonly string[]): Promise<Event[]> {
+    return this.events.findByIds(ids);
+  }
+
+  /**
+   * Where the running unit of work stands in the feed, as the `transactionId` of an event: what begins once it has
+   * committed is further on.
+   */
+  position(): Promise<number> {
+    return this.events.ownTransactionId();
+  }
+
   /** Forgets what is older than so many days. @returns how many events that were */
   async purge(days: number, now = Date.now()): Promise<number> {
     const before = firstIdOf(now - days * DAY_MS);

@@ -1,0 +1,41 @@
+import { Module } from '@nestjs/common';
+import { Config } from '../../config.js';
+import { EventsModule } from '../events/index.js';
+import { JobsModule } from '../jobs/index.js';
+import { MailModule } from '../mail/index.js';
+import { Addresses } from './addresses.js';
+import { Bookkeeper } from './bookkeeper.js';
+import { DeliveriesRepository } from './deliveries.repository.js';
+import { Dispatcher } from './dispatcher.js';
+import { SecretBox } from './secret-box.js';
+import { Sender } from './sender.js';
+import { Transport } from './transport.js';
+import { WebhooksController } from './webhooks.controller.js';
+import { WebhooksJobs } from './webhooks.jobs.js';
+import { WebhooksRepository } from './webhooks.repository.js';
+import { WebhooksService } from './webhooks.service.js';
+
+@Module({
+  imports: [EventsModule, JobsModule, MailModule],
+  controllers: [WebhooksController],
+  providers: [
+    WebhooksService,
+    WebhooksJobs,
+    Dispatcher,
+    Sender,
+    Bookkeeper,
+    Transport,
+    Addresses,
+    WebhooksRepository,
+    DeliveriesRepository,
+    { provide: SecretBox, useFactory: (config: Config) => new SecretBox(sealingKeys(config)), inject: [Config] },
+  ],
+})
+export class WebhooksModule {}
+
+/** What secrets are, or have been, sealed with: the key of its own where there is one, and the signing key. */
+function sealingKeys({ webhookSecretKey, jwtSecret }: Config): [string, ...string[]] {
+  const [current, ...others] = [webhookSecretKey, jwtSecret].filter((key) => key !== undefined);
+  if (current === undefined) throw new Error('There is no key to seal secrets with');
+  return [current, ...others];
+}

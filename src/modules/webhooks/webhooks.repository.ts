@@ -1,0 +1,73 @@
+import { Injectable } from '@nestjs/common';
+import { In } from 'typeorm';
+import { type ListDefinition, type Page, type PageRequest, Pager } from '../../database/paging.js';
+import { Repository } from '../../database/repository.js';
+import { UnitOfWork } from '../../database/unit-of-work.js';
+import type { FeedPosition } from '../events/index.js';
+import { Webhook } from './webhook.entity.js';
+
+const LIST: ListDefinition<Webhook> = {
+  name: 'webhooks',
+  sortKeys: { createdAt: { sql: 'webhook.createdAt', type: 'timestamptz', of: (webhook) => webhook.createdAt } },
+  defaultSort: { by: 'createdAt', order: 'desc' },
+};
+
+@Injectable()
+export class WebhooksRepository extends Repository<Webhook> {
+  constructor(
+    unitOfWork: UnitOfWork,
+    private readonly pager: Pager,
+  ) {
+    super(unitOfWork, Webhook);
+  }
+
+  async findPage(request: PageRequest, caller: string): Promise<Page<Webhook>> {
+    const query = (await this.manager()).createQueryBuilder(Webhook, 'webhook');
+    return this.pager.page(query, LIST, request, [caller]);
+  }
+
+  findByIds(ids: readonly string[]): Promise<Webhook[]> {
+    return this.findMany({ where: { id: In([...ids]) } });
+  }
+
+  /** Those that are switched on, none of which is deleted before the end of the unit of work. */
+  async findEnabled(): Promise<Webhook[]> {
+    return (await this.manager())
+      .createQueryBuilder(Webhook, 'webhook')
+      .where('webhook.enabled')
+      .orderBy('webhook.id')
+      .setLock('for_key_share')
+      .getMany();
+  }
+
+  /** How far the feed has been followed; `undefined` while another process holds it. */
+  async lockCursor(): Promise<FeedPosition | undefined> {
+    const [cursor] = await this.query<FeedPosition>(
+      `SELECT transaction_id AS "transactionId", event_id AS id FROM webhook_cursor FOR UPDATE SKIP LOCKED`,
+    );
+    return cursor;
+  }
+
+  async moveCursor({ transactionId, id }: FeedPosition): Promise<void> {
+    await this.query(`UPDATE webhook_cursor SET transaction_id = $1, event_id = $2`, [transactionId, id]);
+  }
+
+  /** Notes since when an endpoint has done nothing but fail. Not a change that anybody made: the version stays. */
+  async noteOutcomes(succeeded: readonly string[], failed: readonly string[]): Promise<void> {
+    await this.query(`UPDATE webhooks SET failing_since = NULL WHERE id = ANY($1) AND failing_since IS NOT NULL`, [
+      succeeded,
+    ]);
+    await this.query(`UPDATE webhooks SET failing_since = now() WHERE id = ANY($1) AND failing_since IS NULL`, [
+      failed,
+    ]);
+  }
+
+  /** Of these, those that are switched on and have done nothing but fail for so many days. */
+  async findFailingFor(days: number, ids: readonly string[]): Promise<string[]> {
+    const rows = await this.query<{ id: string }>(
+      `SELECT id FROM webhooks WHERE id = ANY($1) AND enabled AND failing_since < now() - $2 * interval '1 day'`,
+      [ids, days],
+    );
+    return rows.map(({ id }) => id);
+  }
+}
