@@ -72,9 +72,17 @@ function send(
       signal,
       ...(addresses && { lookup: only(addresses) }),
     });
-    request.on('response', (response) => void read(response).then(resolve, reject));
-    request.on('error', reject);
-    request.on('close', () => reject(new Error('The connection was closed without an answer')));
+    let hasAnswered = false;
+    request.on('response', (response) => {
+      hasAnswered = true;
+      void read(response).then(resolve, reject);
+    });
+    // From its answer on, a connection that fails is no more than the end of that.
+    const failed = (error: Error): void => {
+      if (!hasAnswered) reject(error);
+    };
+    request.on('error', failed);
+    request.on('close', () => failed(new Error('The connection was closed without an answer')));
     request.end(body);
   });
 }

@@ -1,0 +1,100 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type App, dataOf, startApp, type UserClient } from '../app.js';
+import { ExampleReceiver, freePort } from '../receiver.js';
+
+jest.setTimeout(600_000);
+
+const FULL = process.env.OUTAGES === 'full';
+const ORDERS = FULL ? 10_000 : 150;
+const KILLS = FULL ? 5 : 2;
+const OUTAGE_MS = FULL ? 60_000 : 4000;
+const AT_ONCE = 8;
+
+describe('webhooks in an outage', () => {
+  let server: App;
+  let senders: App[];
+  let admin: UserClient;
+  let receiver: ExampleReceiver;
+  beforeAll(async () => {
+    const settings = {
+      WEBHOOK_ALLOW_PRIVATE: 'true',
+      WEBHOOK_RETRY_SCHEDULE: Array(50).fill('1').join(','),
+      LOG_LEVEL: 'warn',
+    };
+    // One takes the orders and stays; two send what becomes of them, and do not.
+    server = await startApp({ ...settings, LOG_LEVEL: 'info', JOBS: 'off' });
+    const replica = () => startApp({ ...settings, LOG_LEVEL: 'info', DATABASE_URL: server.databaseUrl });
+    senders = await Promise.all([replica(), replica()]);
+    admin = await server.admin();
+  });
+  afterAll(async () => {
+    await receiver?.stop();
+    await Promise.all((senders ?? []).map((sender) => sender.stop()));
+    await server?.stop();
+  });
+
+  it(`tell of each of ${ORDERS} orders, and of no other, whoever dies meanwhile`, async () => {
+    const port = await freePort();
+    const registered = { url: `http://127.0.0.1:${port}/`, eventTypes: ['order.created'] };
+    const { id, secret } = dataOf(await admin.post('/webhooks', registered), 201);
+    receiver = await ExampleReceiver.start(port, secret);
+    const buyer = await server.register();
+    const { id: productId } = await server.product({ stock: ORDERS });
+    const heard = new Set<string>();
+    const hear = () => receiver.lines.forEach(({ data }) => heard.add(data.id));
+
+    const placed = new Set<string>();
+    let refused = 0;
+    const shopping = Promise.all(
+      Array.from({ length: AT_ONCE }, async (_, shopper) => {
+        for (let n = shopper; n < ORDERS; n += AT_ONCE) {
+          placed.add(dataOf(await buyer.post('/orders', { items: [{ productId, quantity: 1 }] }), 201).id);
+          // All of this one is rolled back.
+          if (n % 10 === 0) {
+            const tooMany = [{ productId, quantity: 10_000 }];
+            if ((await buyer.post('/orders', { items: tooMany })).status === 409) refused++;
+          }
+        }
+      }),
+    );
+
+    const troubles = async () => {
+      for (let kill = 0; kill < KILLS; kill++) {
+        await sleep(1500);
+        const sender = senders[kill % 2]!;
+        await sender.kill();
+        await sender.start();
+        if (kill === 0) {
+          hear();
+          await receiver.stop();
+          await sleep(OUTAGE_MS);
+          receiver = await ExampleReceiver.start(port, secret);
+        }
+        // The connections break as they do when PostgreSQL is restarted.
+        await server.sql(
+          `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+            WHERE datname = current_database() AND pid <> pg_backend_pid() AND application_name = 'stoa'
+              AND state = 'idle'`,
+        );
+      }
+    };
+    const began = Date.now();
+    await Promise.all([shopping, troubles()]);
+    expect([placed.size, refused]).toEqual([ORDERS, Math.ceil(ORDERS / 10)]);
+
+    for (const deadline = Date.now() + 300_000; heard.size < ORDERS && Date.now() < deadline; await sleep(200)) hear();
+    process.stderr.write(`${ORDERS} orders were told of within ${Math.round((Date.now() - began) / 1000)} s\n`);
+    expect(heard).toEqual(placed);
+    for (const deadline = Date.now() + 60_000; Date.now() < deadline; await sleep(200)) {
+      const [left] = await server.sql(
+        `SELECT count(*)::int AS left FROM webhook_deliveries WHERE state <> 'delivered'`,
+      );
+      if (left!.left === 0) break;
+    }
+    const states = await server.sql(
+      `SELECT state, count(*)::int AS count FROM webhook_deliveries WHERE webhook_id = $1 GROUP BY state`,
+      [id],
+    );
+    expect(states).toEqual([{ state: 'delivered', count: ORDERS }]);
+  });
+});
