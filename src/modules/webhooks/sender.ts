@@ -23,8 +23,8 @@ const SENDS_AT_ONCE = 256;
 const PER_ENDPOINT = 8;
 /** One that fails, or does not answer, is asked by one delivery after the other. */
 const PER_FAILING_ENDPOINT = 1;
-/** Twice what an attempt may take. */
-const LEASE_MS = 30_000;
+/** More than an attempt may take. What a process had in hand when it died is sent again after so long. */
+const LEASE_MS = 20_000;
 const PATIENCE_AT_STOP_MS = 5000;
 const LONGEST_ERROR = 500;
 
