@@ -38,6 +38,8 @@ export class MailServer {
   readonly mails: Mail[] = [];
   /** What it answers a mail with, if it does not take it. */
   refusal: { code: number; message: string } | undefined;
+  /** Every address that it was told to pass a mail on to. */
+  readonly recipients: string[] = [];
   /** How many mails it has begun to read. */
   begun = 0;
   /** Until this it does not say that it has taken a mail. */
@@ -50,8 +52,9 @@ export class MailServer {
       authOptional: true,
       disabledCommands: ['STARTTLS'],
       ...options,
-      onData: (stream, _session, done) => {
+      onData: (stream, session, done) => {
         const chunks: Buffer[] = [];
+        mailServer.recipients.push(...session.envelope.rcptTo.map(({ address }) => address));
         mailServer.begun++;
         stream.on('data', (chunk: Buffer) => chunks.push(chunk));
         stream.on('end', () => {
@@ -74,8 +77,8 @@ export class MailServer {
     return `smtp://127.0.0.1:${this.port}`;
   }
 
-  async mailTo(address: string): Promise<Mail> {
-    for (const deadline = Date.now() + 20_000; ; await sleep(20)) {
+  async mailTo(address: string, patienceMs = 20_000): Promise<Mail> {
+    for (const deadline = Date.now() + patienceMs; ; await sleep(20)) {
       const mail = this.mails.findLast(({ to }) => to === address);
       if (mail !== undefined) return mail;
       if (Date.now() > deadline) throw new Error(`No mail to ${address} has come`);

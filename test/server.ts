@@ -45,7 +45,7 @@ export class Server {
     for (const deadline = Date.now() + START_MS; ; await new Promise((wake) => setTimeout(wake, 10))) {
       const line = server.logs().find(({ msg }) => msg === ready);
       if (line !== undefined) {
-        server.url = String(line.url ?? '');
+        server.url = typeof line.url === 'string' ? line.url : '';
         return server;
       }
       if (server.hasEnded || Date.now() > deadline) {
