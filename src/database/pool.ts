@@ -3,7 +3,7 @@ import { UnavailableError } from '../errors.js';
 
 type Connected = (error: Error | undefined, client?: pg.PoolClient, release?: (error?: Error) => void) => void;
 
-/** Who comes while somebody has waited for a connection for so long is refused. */
+/** A request that comes while somebody has waited for a connection for so long is better refused. */
 const LONGEST_WAIT_MS = 5000;
 
 /** The pool of connections, which can be told that the database is away: then nobody waits for it any longer. */
@@ -40,8 +40,8 @@ export class Pool extends pg.Pool {
         });
       });
     }
-    if (this.isAway || this.isOverrun()) {
-      callback(this.isAway ? away() : new UnavailableError('Too much is waiting for the database, try again'));
+    if (this.isAway) {
+      callback(away());
       return undefined;
     }
     this.waiting.set(callback, performance.now());
@@ -66,8 +66,8 @@ export class Pool extends pg.Pool {
     this.isAway = false;
   }
 
-  /** More than is worked off: to refuse the latest at once keeps the wait of the others bounded. */
-  private isOverrun(): boolean {
+  /** More comes than is worked off: to refuse the latest at once keeps the wait of the others bounded. */
+  get isOverrun(): boolean {
     for (const since of this.waiting.values()) return performance.now() - since > LONGEST_WAIT_MS;
     return false;
   }
