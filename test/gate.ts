@@ -1,76 +1,83 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
-/** Stands between the server and its database, and can be shut. */
+/** Stands between the server and something it needs, and can let that vanish. */
 export class Gate {
-  private readonly sockets = new Set<Socket>();
-  private isOpen = true;
+  private readonly pairs = new Set<[Socket, Socket]>();
+  private isSilent = false;
+  private isShut = false;
 
   private constructor(
     private readonly server: Server,
-    private readonly target: URL,
-  ) {}
-
-  /** @param url of what is behind it */
-  static async to(url: string): Promise<Gate> {
-    const server = createServer();
-    const gate = new Gate(server, new URL(url));
-    server.on('connection', (socket) => {
-      gate.pass(socket);
+    private readonly target: { host: string; port: number },
+  ) {
+    server.on('connection', (inner) => {
+      this.accept(inner);
     });
-    server.listen(0, '127.0.0.1');
+  }
+
+  static async to(url: string): Promise<Gate> {
+    const { hostname, port } = new URL(url);
+    const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
-    return gate;
+    return new Gate(server, { host: hostname, port: Number(port) });
   }
 
-  /** Where to connect to instead. */
-  get url(): string {
-    const url = new URL(this.target);
-    url.hostname = '127.0.0.1';
-    url.port = String((this.server.address() as AddressInfo).port);
-    return url.href;
+  /** The same URL, through the gate. */
+  through(url: string): string {
+    const whole = new URL(url);
+    whole.hostname = '127.0.0.1';
+    whole.port = String((this.server.address() as AddressInfo).port);
+    return whole.href;
   }
 
-  /** Ends every connection, and takes no other. */
+  /** From now on nothing passes, and nobody is told: as behind a network that drops every packet. */
+  silence(): void {
+    this.isSilent = true;
+    for (const pair of this.pairs) for (const socket of pair) socket.pause();
+  }
+
+  /** Breaks every connection, and refuses new ones. */
   shut(): void {
-    this.isOpen = false;
-    for (const socket of this.sockets) socket.destroy();
+    this.isShut = true;
+    this.cut();
   }
 
-  /** Lets nothing through any more, and tells nobody. */
-  freeze(): void {
-    for (const socket of this.sockets) socket.unpipe().pause();
-    this.isOpen = false;
+  /** Breaks every connection; new ones are welcome. */
+  cut(): void {
+    for (const pair of this.pairs) for (const socket of pair) socket.resetAndDestroy();
   }
 
+  /** Whatever was held back passes. */
   open(): void {
-    for (const socket of this.sockets) socket.destroy();
-    this.isOpen = true;
+    this.isSilent = this.isShut = false;
+    for (const pair of this.pairs) for (const socket of pair) socket.resume();
   }
 
   async close(): Promise<void> {
-    this.shut();
     this.server.close();
+    this.cut();
     await once(this.server, 'close');
   }
 
-  private pass(socket: Socket): void {
-    if (!this.isOpen) {
-      socket.destroy();
+  private accept(inner: Socket): void {
+    if (this.isShut) {
+      inner.resetAndDestroy();
       return;
     }
-    const behind = connect(Number(this.target.port) || 5432, this.target.hostname);
-    for (const [one, other] of [
-      [socket, behind],
-      [behind, socket],
-    ] as const) {
-      this.sockets.add(one);
-      one.pipe(other);
-      one.on('error', () => undefined);
-      one.on('close', () => {
-        this.sockets.delete(one);
-        other.destroy();
+    const outer = connect(this.target);
+    const pair: [Socket, Socket] = [inner, outer];
+    this.pairs.add(pair);
+    for (const [from, to] of [pair, [outer, inner] as const]) {
+      from.setNoDelay(true);
+      from.on('data', (bytes) => to.write(bytes));
+      from.on('end', () => to.end());
+      from.on('error', () => to.destroy());
+      from.on('close', () => {
+        to.destroy();
+        this.pairs.delete(pair);
       });
+      if (this.isSilent) from.pause();
     }
   }
 }
