@@ -29,6 +29,9 @@ ${SUMMARY}
    **Authorize** and paste it.) It is good for 15 minutes; then send [refresh](#/Auth/refresh) with the
    \`refreshToken\`.
 
+<details>
+<summary><b>What holds for every route: the envelope, errors, lists, conditions, idempotency, limits, versions</b></summary>
+
 ## Conventions
 
 JSON in UTF-8, in camelCase. Times are ISO 8601 in UTC with milliseconds, ids are UUIDs. Money is an integer in the
@@ -93,4 +96,6 @@ how long to wait.
 
 \`/api/v2\` answers as \`/api/v1\` does on every route, but for those that are listed under it below. A route that has a
 successor says so with \`Deprecation\` and \`Link\`.
+
+</details>
 `.trim();

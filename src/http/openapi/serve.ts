@@ -31,8 +31,13 @@ export function serveDocument(app: INestApplication, document: OpenAPIObject): v
   });
 }
 
-/** The bar on top only names the tool. */
-const STYLE = '.swagger-ui .topbar { display: none }';
+/** Without the bar that only names the tool, and without the headers that every failure bears again. */
+const STYLE = `
+  .swagger-ui .topbar { display: none }
+  .swagger-ui .response:is([data-code^='4'], [data-code^='5']) .headers-wrapper { display: none }
+  .swagger-ui .info details > summary { cursor: pointer }
+  .swagger-ui .info table tbody tr td { padding: 4px 8px 4px 0 }
+`;
 
 interface Page {
   ui?: { preauthorizeApiKey(scheme: string, token: string): void };
