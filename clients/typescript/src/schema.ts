@@ -165,6 +165,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/jobs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the jobs that are not done
+         * @description For admins.
+         */
+        get: operations["listJobs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/jobs/{id}/retries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Run a job again, at once and with all its attempts before it
+         * @description For admins.
+         */
+        post: operations["retryJob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/ledger/trial-balance": {
         parameters: {
             query?: never;
@@ -614,6 +654,33 @@ export interface components {
             meta: components["schemas"]["Meta"];
             /** @constant */
             success: false;
+        };
+        JobView: {
+            /** Format: int64 */
+            attempts: number;
+            /** Format: date-time */
+            createdAt: string;
+            /**
+             * @description Opaque
+             * @example 4711
+             */
+            id: string;
+            /** @description Why the last attempt failed; nothing of what the job is about */
+            lastError: string | null;
+            /** Format: int64 */
+            maxAttempts: number;
+            /**
+             * @description The name of the task where the job is in no queue of its own
+             * @example mail.send
+             */
+            queue: string;
+            /**
+             * Format: date-time
+             * @description When it is, or was, due: where it failed, the next attempt
+             */
+            runAt: string;
+            /** @enum {string} */
+            state: "scheduled" | "ready" | "running" | "failed" | "dead";
         };
         ListMeta: {
             pagination: components["schemas"]["CursorPagination"] | components["schemas"]["PagePagination"];
@@ -2249,6 +2316,180 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    listJobs: {
+        parameters: {
+            query?: {
+                /** @description Where the last answer ended: its `nextCursor` */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description How many entries to answer with */
+                limit?: components["parameters"]["Limit"];
+                /** @description A page by its number, with totals; not together with `cursor` */
+                page?: components["parameters"]["Page"];
+                /** @description Jobs without a queue of their own are in the one that is named as their task */
+                queue?: string;
+                sortBy?: "createdAt" | "runAt";
+                sortOrder?: components["parameters"]["SortOrder"];
+                /**
+                 * @description `scheduled` for a later time, `ready` for the next free worker, `running`, `failed` and to be tried again, or `dead`:
+                 *     failed for good
+                 */
+                state?: "scheduled" | "ready" | "running" | "failed" | "dead";
+            };
+            header?: {
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": [
+                     *         {
+                     *           "id": "4711",
+                     *           "queue": "mail.send",
+                     *           "state": "scheduled",
+                     *           "attempts": 1,
+                     *           "maxAttempts": 1,
+                     *           "lastError": null,
+                     *           "runAt": "2026-01-31T09:30:00.000Z",
+                     *           "createdAt": "2026-01-31T09:30:00.000Z"
+                     *         }
+                     *       ],
+                     *       "meta": {
+                     *         "requestId": "checkout-7f3a91",
+                     *         "timestamp": "2026-01-31T09:30:00.000Z",
+                     *         "pagination": {
+                     *           "limit": 20,
+                     *           "nextCursor": "WyIyMDI2LTAxLTMxIiwiMDE5YWEzZjAiXQ",
+                     *           "hasNext": true
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        data: components["schemas"]["JobView"][];
+                        meta: components["schemas"]["ListMeta"];
+                        /** @constant */
+                        success: true;
+                    };
+                };
+            };
+            400: components["responses"]["MalformedRequestOrInvalidCursor"];
+            401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["MethodNotAllowed"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    retryJob: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Lets the request be sent again without a second effect: for 24 hours the same key gets the first answer again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description The id of it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted for later */
+            202: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "id": "4711",
+                     *         "queue": "mail.send",
+                     *         "state": "scheduled",
+                     *         "attempts": 1,
+                     *         "maxAttempts": 1,
+                     *         "lastError": null,
+                     *         "runAt": "2026-01-31T09:30:00.000Z",
+                     *         "createdAt": "2026-01-31T09:30:00.000Z"
+                     *       },
+                     *       "meta": {
+                     *         "requestId": "checkout-7f3a91",
+                     *         "timestamp": "2026-01-31T09:30:00.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        data: components["schemas"]["JobView"];
+                        meta: components["schemas"]["Meta"];
+                        /** @constant */
+                        success: true;
+                    };
+                };
+            };
+            400: components["responses"]["MalformedRequestOrInvalidIdempotencyKey"];
+            401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            /** @description The job is running; or: The first request with this `Idempotency-Key` is still running: try again */
+            409: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            422: components["responses"]["ValidationErrorOrIdempotencyKeyReused"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     getTrialBalance: {
         parameters: {
             query?: never;
@@ -2313,9 +2554,9 @@ export interface operations {
     listOrders: {
         parameters: {
             query?: {
-                /** @description At or after this time. For example `2026-01-31T00:00:00.000Z` */
+                /** @description At or after this time. For example `2026-01-31` */
                 createdFrom?: string;
-                /** @description Before this time. For example `2026-01-31T00:00:00.000Z` */
+                /** @description Before this time. For example `2026-01-31` */
                 createdTo?: string;
                 /** @description For example `EUR` */
                 currency?: string;
@@ -3602,9 +3843,9 @@ export interface operations {
     listUsers: {
         parameters: {
             query?: {
-                /** @description At or after this time. For example `2026-01-31T00:00:00.000Z` */
+                /** @description At or after this time. For example `2026-01-31` */
                 createdFrom?: string;
-                /** @description Before this time. For example `2026-01-31T00:00:00.000Z` */
+                /** @description Before this time. For example `2026-01-31` */
                 createdTo?: string;
                 /** @description Where the last answer ended: its `nextCursor` */
                 cursor?: components["parameters"]["Cursor"];
@@ -4118,9 +4359,9 @@ export interface operations {
     listOrdersOfUser: {
         parameters: {
             query?: {
-                /** @description At or after this time. For example `2026-01-31T00:00:00.000Z` */
+                /** @description At or after this time. For example `2026-01-31` */
                 createdFrom?: string;
-                /** @description Before this time. For example `2026-01-31T00:00:00.000Z` */
+                /** @description Before this time. For example `2026-01-31` */
                 createdTo?: string;
                 /** @description For example `EUR` */
                 currency?: string;
