@@ -11,12 +11,14 @@ import type { DataSource } from 'typeorm';
 import { AppModule } from './app.module.js';
 import { type Config, ConfigError, readConfig } from './config.js';
 import { connect } from './database/connect.js';
+import { poolOf } from './database/data-source.js';
 import { prepareSchema } from './database/migrate.js';
 import { CursorKey } from './database/paging.js';
 import { fillIn } from './development.js';
 import { Drain } from './http/drain.js';
 import { createAdapter } from './http/fastify.js';
-import { createDocument, serveDocument } from './http/openapi.js';
+import { createDocument } from './http/openapi/document.js';
+import { serveDocument } from './http/openapi/serve.js';
 import { CatalogueService } from './modules/catalogue/index.js';
 import { Lifecycle } from './modules/health/index.js';
 import { JobsWorker } from './modules/jobs/index.js';
@@ -77,7 +79,7 @@ async function createApp({ config, logger, dataSource, metrics, drain }: Parts):
   const cursorKey = new CursorKey(Buffer.from(hkdfSync('sha256', config.jwtSecret ?? '', '', 'stoa cursors', 32)));
   const app = await NestFactory.create<NestFastifyApplication>(
     AppModule.on({ config, logger, dataSource, cursorKey, metrics }),
-    createAdapter(config, logger, metrics, drain),
+    createAdapter({ config, logger, metrics, drain, pool: poolOf(dataSource) }),
     { logger: new NestLogger(logger), bodyParser: false, abortOnError: false },
   );
   app.setGlobalPrefix('api', { exclude: ['health', 'health/live', 'health/ready'] });
