@@ -34,8 +34,20 @@ describe('the configuration', () => {
       smtpUrl: undefined,
       mailFrom: 'Stoa <no-reply@localhost>',
       orderTtl: 1800,
+      webhookAllowPrivate: false,
+      webhookRetrySchedule: [0, 5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400],
       shutdownTimeout: 25,
     });
+  });
+
+  it('takes waits in seconds for the attempts to deliver a webhook', () => {
+    expect(readConfig({ WEBHOOK_RETRY_SCHEDULE: '0, 1,60' }).webhookRetrySchedule).toEqual([0, 1, 60]);
+    for (const wrong of ['soon', '0,-1', '1.5', '604801', Array(51).fill('1').join(',')]) {
+      expect([wrong, faultsOf({ WEBHOOK_RETRY_SCHEDULE: wrong })]).toEqual([
+        wrong,
+        ['WEBHOOK_RETRY_SCHEDULE must be 1 to 50 waits of 0 to 604800 seconds, separated by commas'],
+      ]);
+    }
   });
 
   it('takes an empty variable for one that is not set', () => {

@@ -18,7 +18,7 @@ describe('webhooks in an outage', () => {
   beforeAll(async () => {
     const settings = {
       WEBHOOK_ALLOW_PRIVATE: 'true',
-      WEBHOOK_RETRY_SCHEDULE: Array(50).fill('1').join(','),
+      WEBHOOK_RETRY_SCHEDULE: Array(50).fill('2').join(','),
       LOG_LEVEL: 'warn',
     };
     // One takes the orders and stays; two send what becomes of them, and do not.

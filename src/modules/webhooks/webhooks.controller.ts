@@ -81,7 +81,7 @@ export class WebhooksController {
   /** Make a new secret, which the answer shows once; the old one signs too for 24 hours */
   @Post(':id/secret-rotations')
   @ApiId()
-  @Answers(201, WebhookWithSecretView)
+  @Answers(201, WebhookWithSecretView, { operationId: 'rotateWebhookSecret' })
   async rotateSecret(@Id() id: string): Promise<Created<WebhookWithSecretView>> {
     const { webhook, secret } = await this.webhooks.rotateSecret(id);
     return new Created(`/webhooks/${id}`, toWebhookWithSecret(webhook, secret));
@@ -98,7 +98,7 @@ export class WebhooksController {
   /** List the deliveries of a webhook, the newest first; they are kept for 30 days */
   @Get(':id/deliveries')
   @ApiId()
-  @Answers(200, [DeliveryView])
+  @Answers(200, [DeliveryView], { operationId: 'listWebhookDeliveries' })
   async listDeliveries(
     @Id() id: string,
     @Query() query: DeliveriesQuery,
@@ -112,7 +112,7 @@ export class WebhooksController {
   @Get(':id/deliveries/:deliveryId')
   @ApiId()
   @ApiId('deliveryId')
-  @Answers(200, DeliveryDetailView)
+  @Answers(200, DeliveryDetailView, { operationId: 'getWebhookDelivery' })
   async getDelivery(@Id() id: string, @Id('deliveryId') deliveryId: string): Promise<DeliveryDetailView> {
     return toDeliveryDetail(await this.webhooks.getDelivery(id, deliveryId));
   }
@@ -121,7 +121,7 @@ export class WebhooksController {
   @Post(':id/deliveries/:deliveryId/retries')
   @ApiId()
   @ApiId('deliveryId')
-  @Answers(202, DeliveryView, { conflict: 'The webhook is disabled' })
+  @Answers(202, DeliveryView, { conflict: 'The webhook is disabled', operationId: 'retryWebhookDelivery' })
   async retry(@Id() id: string, @Id('deliveryId') deliveryId: string): Promise<DeliveryView> {
     return toDelivery(await this.webhooks.retry(id, deliveryId));
   }

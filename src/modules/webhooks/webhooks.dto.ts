@@ -114,7 +114,7 @@ export class WebhookView {
   id: string;
   /** @example https://shop.example/stoa */
   url: string;
-  @ApiProperty({ type: 'array', items: { type: 'string', enum: [...SUBSCRIPTIONS] } })
+  @ApiProperty({ type: 'array', items: { type: 'string', enum: [...SUBSCRIPTIONS] }, maxItems: MOST_TYPES })
   eventTypes: Subscription[];
   description: string;
   /** One that is gone (410), or has failed for days, is switched off by itself */
@@ -143,10 +143,10 @@ export class DeliveryView {
   eventType: DeliveryType;
   @ApiProperty({ enum: DELIVERY_STATES })
   state: DeliveryState;
-  @ApiProperty({ type: 'integer' })
+  @ApiProperty({ type: 'integer', minimum: 0, maximum: 50 })
   attempts: number;
   /** What the receiver answered; null where it did not */
-  @ApiProperty({ type: 'integer', nullable: true })
+  @ApiProperty({ type: 'integer', minimum: 100, maximum: 999, nullable: true })
   lastStatus: number | null;
   /** Why the last attempt failed */
   lastError: string | null;
