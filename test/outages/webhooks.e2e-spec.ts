@@ -40,6 +40,7 @@ describe('webhooks in an outage', () => {
     receiver = await ExampleReceiver.start(port, secret);
     const buyer = await server.register();
     const { id: productId } = await server.product({ stock: ORDERS + 100 });
+    const { id: scarce } = await server.product({ stock: 1 });
     const heard = new Set<string>();
     const hear = () => receiver.lines.forEach(({ data }) => heard.add(data.id));
 
@@ -54,7 +55,10 @@ describe('webhooks in an outage', () => {
           placed.add(dataOf(answer, 201).id);
           // All of this one is rolled back.
           if (n % 10 === 0) {
-            const tooMany = [{ productId, quantity: 10_000 }];
+            const tooMany = [
+              { productId, quantity: 1 },
+              { productId: scarce, quantity: 2 },
+            ];
             if ((await buyer.post('/orders', { items: tooMany })).status !== 201) refused++;
           }
         }

@@ -89,7 +89,7 @@ export class Sender implements BeforeApplicationShutdown {
 
   /** What could not be recorded waits for the next time, and its place is not free before. */
   private async record(): Promise<void> {
-    const results = this.results;
+    const results = [...this.results]; // others end meanwhile
     if (results.length === 0) return;
     await this.bookkeeper.record(results);
     this.results = this.results.slice(results.length);
