@@ -17,6 +17,7 @@ import { CursorKey } from './database/paging.js';
 import { fillIn } from './development.js';
 import { createAdapter } from './http/fastify.js';
 import { createDocument, serveDocument } from './http/openapi.js';
+import { API_VERSIONS } from './http/versions.js';
 import { CatalogueService } from './modules/catalogue/index.js';
 import { Lifecycle } from './modules/health/index.js';
 import { FirstAdmin } from './modules/users/index.js';
@@ -69,7 +70,7 @@ async function createApp(
     { logger: new NestLogger(logger), bodyParser: false, abortOnError: false },
   );
   app.setGlobalPrefix('api', { exclude: ['health', 'health/live', 'health/ready'] });
-  app.enableVersioning({ type: VersioningType.URI, defaultVersion: '1' });
+  app.enableVersioning({ type: VersioningType.URI, defaultVersion: API_VERSIONS });
   if (config.corsOrigins.length > 0) {
     app.enableCors({
       origin: config.corsOrigins.includes('*') ? '*' : [...config.corsOrigins],
@@ -95,6 +96,9 @@ async function createApp(
 const EXPOSED_HEADERS = [
   'Location',
   'ETag',
+  'Link',
+  'Deprecation',
+  'Idempotency-Replayed',
   'X-Request-Id',
   'Retry-After',
   'RateLimit',

@@ -1,5 +1,6 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { IdempotencyKeys } from './idempotency.js';
 import { CursorKey, Pager } from './paging.js';
 import { DatabaseProbe } from './probe.js';
 import { UnitOfWork } from './unit-of-work.js';
@@ -17,8 +18,9 @@ export class DatabaseModule {
         { provide: UnitOfWork, useFactory: () => new UnitOfWork(dataSource) },
         Pager,
         DatabaseProbe,
+        IdempotencyKeys,
       ],
-      exports: [DataSource, UnitOfWork, Pager, DatabaseProbe],
+      exports: [DataSource, UnitOfWork, Pager, DatabaseProbe, IdempotencyKeys],
     };
   }
 }

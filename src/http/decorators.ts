@@ -8,6 +8,7 @@ export const PUBLIC = 'stoa:public';
 export const REQUIRES = 'stoa:requires';
 export const BARE = 'stoa:bare';
 export const CACHEABLE = 'stoa:cacheable';
+export const KEYED_BY_EMAIL = 'stoa:keyed-by-email';
 
 /**
  * The route needs no login. A token that is sent all the same must be good, unless the route ignores it, as those do
@@ -26,6 +27,13 @@ export const Bare = () => SetMetadata(BARE, true);
 
 /** Answers to requests without a login may be kept by any cache for a short while. */
 export const PubliclyCacheable = () => SetMetadata(CACHEABLE, true);
+
+/**
+ * A public POST that takes an `Idempotency-Key` like those of users do: the key belongs to the email that the body
+ * names. What is found there may be anything.
+ */
+export const KeyedByEmail = (emailOf: EmailOfBody) => SetMetadata(KEYED_BY_EMAIL, emailOf);
+export type EmailOfBody = (body: Record<string, unknown>) => unknown;
 
 /** Who sends the request. Only for routes that are not public. */
 export const CurrentUser = createParamDecorator((_: unknown, context: ExecutionContext): Principal => {

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http';
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
 import type { Logger } from 'pino';
+import { IdempotencyInProgress } from '../database/idempotency.js';
 import { translateFailure } from '../database/postgres-errors.js';
 import { DomainError, type ErrorCode, UnavailableError } from '../errors.js';
 import { metaOf } from './envelope.interceptor.js';
@@ -73,10 +74,11 @@ export class ErrorFilter implements ExceptionFilter {
 
     if (status === 401) reply.header('WWW-Authenticate', 'Bearer');
     if (error instanceof MethodNotAllowed) reply.header('Allow', error.allowed.join(', '));
-    if (error instanceof RateLimited) reply.header('Retry-After', error.retryAfter);
+    if (error instanceof RateLimited || error instanceof IdempotencyInProgress)
+      reply.header('Retry-After', error.retryAfter);
     else if (status === 503) reply.header('Retry-After', error instanceof UnavailableError ? error.retryAfter : 1);
 
-    reply.status(status).header('Cache-Control', 'private, no-cache').removeHeader('Location');
+    reply.status(status).header('Cache-Control', 'private, no-cache').removeHeader('Location').removeHeader('ETag');
     if (prefersProblem(request)) {
       const { message: detail, ...rest } = failure;
       const problem = {

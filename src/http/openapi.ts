@@ -11,6 +11,8 @@ import {
 import type { FastifyInstance } from 'fastify';
 import { stringify } from 'yaml';
 import { STATUS } from './error.filter.js';
+import { describeConditions } from './openapi-conditions.js';
+import { withoutTwins } from './versions.js';
 
 type Schema = Record<string, unknown>;
 interface Operation {
@@ -163,6 +165,8 @@ export function createDocument(app: INestApplication): OpenAPIObject {
       .build(),
     { operationIdFactory: (controller, method) => `${controller.replace(/Controller$/, '').toLowerCase()}_${method}` },
   );
+  withoutTwins(document);
+  describeConditions(document);
   complete(document);
   return as31(document) as OpenAPIObject;
 }
@@ -199,14 +203,15 @@ function failure(description: string): Schema {
 /** What every route of its kind may answer, unless the route has said something more exact. */
 function addFailures(operation: Operation): void {
   const { responses, parameters = [], requestBody } = operation;
-  const conflict = responses['409'] as { description: string } | undefined;
-  if (conflict !== undefined) responses['409'] = failure(conflict.description);
+  for (const status of ['409', '412']) {
+    const own = responses[status] as { description: string } | undefined;
+    if (own !== undefined) responses[status] = failure(own.description);
+  }
   const hasId = parameters.some((parameter) => parameter.in === 'path');
   const statuses = [
     ...(requestBody === undefined ? [] : [413, 415]),
     ...(hasId ? [404] : []),
-    ...(parameters.length > 0 || requestBody !== undefined ? [400] : []),
-    ...[401, 403, 405, 422, 429, 500, 503],
+    ...[400, 401, 403, 405, 422, 429, 500, 503],
   ];
   for (const status of statuses) responses[status] ??= { $ref: `#/components/responses/${failureName(status)}` };
 }
