@@ -1,8 +1,8 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { DataSource } from 'typeorm';
 import { IdempotencyKeys } from './idempotency.js';
+import { DatabaseMonitor } from './monitor.js';
 import { CursorKey, Pager } from './paging.js';
-import { DatabaseProbe } from './probe.js';
 import { UnitOfWork } from './unit-of-work.js';
 
 /** The connection that `main.ts` opened, and what repositories are built from. */
@@ -17,10 +17,10 @@ export class DatabaseModule {
         { provide: CursorKey, useValue: cursorKey },
         { provide: UnitOfWork, useFactory: () => new UnitOfWork(dataSource) },
         Pager,
-        DatabaseProbe,
+        DatabaseMonitor,
         IdempotencyKeys,
       ],
-      exports: [DataSource, UnitOfWork, Pager, DatabaseProbe, IdempotencyKeys],
+      exports: [DataSource, UnitOfWork, Pager, DatabaseMonitor, IdempotencyKeys],
     };
   }
 }

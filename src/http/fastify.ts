@@ -6,6 +6,7 @@ import type { Config } from '../config.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { requestContext } from '../telemetry/request-context.js';
 import { keepRawBodies } from './body.js';
+import type { Drain } from './drain.js';
 import { ErrorFilter } from './error.filter.js';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { routeTable } from './unmatched.controller.js';
@@ -14,7 +15,7 @@ const BODY_LIMIT = 100 * 1024;
 const REQUEST_ID = /^[A-Za-z0-9._-]{8,128}$/;
 
 /** The web server below Nest: what every request passes before and after any route, also where none matches. */
-export function createAdapter(config: Config, logger: Logger, metrics: Metrics): FastifyAdapter {
+export function createAdapter(config: Config, logger: Logger, metrics: Metrics, drain: Drain): FastifyAdapter {
   const failures = new ErrorFilter(logger);
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
@@ -23,7 +24,7 @@ export function createAdapter(config: Config, logger: Logger, metrics: Metrics):
     routerOptions: { maxParamLength: 2000 },
     // Headers have 10 s and the whole request 30 s: a client that sends a byte a second holds nothing for long.
     requestTimeout: 30_000,
-    http: { headersTimeout: 10_000 },
+    http: { headersTimeout: 10_000, connectionsCheckingInterval: 2_000 },
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
       reply.header('X-Request-Id', request.id);
       failures.answer(error, request, reply);
@@ -33,6 +34,7 @@ export function createAdapter(config: Config, logger: Logger, metrics: Metrics):
   const fastify = adapter.getInstance();
   keepRawBodies(fastify);
   routeTable.watch(fastify);
+  drain.watch(fastify);
 
   fastify.addHook('onRequest', (request, reply, done) => {
     reply.header('X-Request-Id', request.id);
