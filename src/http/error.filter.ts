@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { IdempotencyInProgress } from '../database/idempotency.js';
 import { translateFailure } from '../database/postgres-errors.js';
 import { DomainError, type ErrorCode, UnavailableError } from '../errors.js';
+import { prefersProblem } from './accept.js';
 import { metaOf } from './envelope.interceptor.js';
 import type { Reply, Request } from './request.js';
 import { MethodNotAllowed, unmatched } from './unmatched.controller.js';
@@ -44,7 +45,7 @@ const BY_STATUS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
   400: ['MALFORMED_REQUEST', 'The request can not be parsed'],
   413: ['PAYLOAD_TOO_LARGE', 'The body is over 100 KiB'],
   414: ['NOT_FOUND', 'No such route'],
-  415: ['UNSUPPORTED_MEDIA_TYPE', 'The body must be application/json in UTF-8'],
+  415: ['UNSUPPORTED_MEDIA_TYPE', 'The body must be application/json in UTF-8, not compressed'],
   503: ['SERVICE_UNAVAILABLE', 'The server is shutting down'],
 };
 
@@ -80,7 +81,7 @@ export class ErrorFilter implements ExceptionFilter {
     else if (status === 503) reply.header('Retry-After', error instanceof UnavailableError ? error.retryAfter : 1);
 
     reply.status(status).header('Cache-Control', 'private, no-cache').removeHeader('Location').removeHeader('ETag');
-    if (prefersProblem(request)) {
+    if (prefersProblem(request.headers.accept)) {
       const { message: detail, ...rest } = failure;
       const problem = {
         type: 'about:blank',
@@ -118,10 +119,6 @@ function statusOf(error: unknown): number {
   const isFastifys =
     error instanceof Error && 'statusCode' in error && String(Reflect.get(error, 'code')).startsWith('FST_');
   return isFastifys ? Number(error.statusCode) : 500;
-}
-
-function prefersProblem(request: Request): boolean {
-  return request.headers.accept?.includes('application/problem+json') ?? false;
 }
 
 function pathOf(request: Request): string {

@@ -38,7 +38,7 @@ export const IfMatch = createParamDecorator(
   ],
 );
 
-function versionCheck({ headers }: Pick<Request, 'headers'>): VersionCheck {
+export function versionCheck({ headers }: Pick<Request, 'headers'>): VersionCheck {
   const wanted = readTags('If-Match', headers['if-match']);
   const unwanted = readTags('If-None-Match', headers['if-none-match']);
   return (version) => {
