@@ -19,6 +19,7 @@ import { Drain } from './http/drain.js';
 import { createAdapter } from './http/fastify.js';
 import { createDocument } from './http/openapi/document.js';
 import { serveDocument } from './http/openapi/serve.js';
+import { API_VERSIONS } from './http/versions.js';
 import { CatalogueService } from './modules/catalogue/index.js';
 import { Lifecycle } from './modules/health/index.js';
 import { JobsWorker } from './modules/jobs/index.js';
@@ -83,7 +84,7 @@ async function createApp({ config, logger, dataSource, metrics, drain }: Parts):
     { logger: new NestLogger(logger), bodyParser: false, abortOnError: false },
   );
   app.setGlobalPrefix('api', { exclude: ['health', 'health/live', 'health/ready'] });
-  app.enableVersioning({ type: VersioningType.URI, defaultVersion: '1' });
+  app.enableVersioning({ type: VersioningType.URI, defaultVersion: API_VERSIONS });
   if (config.corsOrigins.length > 0) {
     app.enableCors({
       origin: config.corsOrigins.includes('*') ? '*' : [...config.corsOrigins],
@@ -109,6 +110,9 @@ async function createApp({ config, logger, dataSource, metrics, drain }: Parts):
 const EXPOSED_HEADERS = [
   'Location',
   'ETag',
+  'Link',
+  'Deprecation',
+  'Idempotency-Replayed',
   'X-Request-Id',
   'Retry-After',
   'RateLimit',

@@ -28,6 +28,13 @@ export const Bare = () => SetMetadata(BARE, true);
 /** Answers to requests without a login may be kept by any cache for a short while. */
 export const PubliclyCacheable = () => SetMetadata(CACHEABLE, true);
 
+/**
+ * A public POST that takes an `Idempotency-Key` like those of users do: the key belongs to the email that the body
+ * names. What is found there may be anything.
+ */
+export const KeyedByEmail = (emailOf: EmailOfBody) => SetMetadata(KEYED_BY_EMAIL, emailOf);
+export type EmailOfBody = (body: Record<string, unknown>) => unknown;
+
 /** Who sends the request. Only for routes that are not public. */
 export const CurrentUser = createParamDecorator((_: unknown, context: ExecutionContext): Principal => {
   const { user } = context.switchToHttp().getRequest<Request>();
