@@ -12,8 +12,11 @@ import { EnvelopeInterceptor } from './http/envelope.interceptor.js';
 import { ErrorFilter } from './http/error.filter.js';
 import { NoQueryInterceptor } from './http/no-query.interceptor.js';
 import { RateLimitGuard, rateLimits } from './http/rate-limit.guard.js';
+import { RequestLimits } from './http/request-limits.js';
 import { UnmatchedController } from './http/unmatched.controller.js';
 import { RequestValidationPipe } from './http/validation.pipe.js';
+import { Limiter } from './limits/limiter.js';
+import { LimitsModule } from './limits/limits.module.js';
 import { AuthModule } from './modules/auth/index.js';
 import { CatalogueModule } from './modules/catalogue/index.js';
 import { EventsModule } from './modules/events/index.js';
@@ -21,7 +24,9 @@ import { HealthModule } from './modules/health/index.js';
 import { LedgerModule } from './modules/ledger/index.js';
 import { OrdersModule } from './modules/orders/index.js';
 import { UsersModule } from './modules/users/index.js';
+import { Redis } from './redis/redis.js';
 import { LOGGER } from './telemetry/logger.js';
+import { Metrics } from './telemetry/metrics.js';
 
 /** What main.ts has opened before there is an application. */
 export interface Foundations {
@@ -29,6 +34,11 @@ export interface Foundations {
   logger: Logger;
   dataSource: DataSource;
   cursorKey: CursorKey;
+  redis: Redis;
+  limiter: Limiter;
+  requestLimits: RequestLimits;
+  failures: ErrorFilter;
+  metrics: Metrics;
 }
 
 /** Everything global, in the order in which a request meets it; `http/fastify.ts` has what comes before and after. */
@@ -39,7 +49,7 @@ const pipeline: Provider[] = [
   { provide: APP_PIPE, useClass: RequestValidationPipe },
   { provide: APP_INTERCEPTOR, useClass: NoQueryInterceptor },
   { provide: APP_INTERCEPTOR, useClass: EnvelopeInterceptor },
-  { provide: APP_FILTER, useFactory: (logger: Logger) => new ErrorFilter(logger), inject: [LOGGER] },
+  { provide: APP_FILTER, useExisting: ErrorFilter },
 ];
 
 @Global()
@@ -48,10 +58,15 @@ class FoundationsModule {}
 
 @Module({})
 export class AppModule {
-  static on({ config, logger, dataSource, cursorKey }: Foundations): DynamicModule {
+  static on({ config, logger, dataSource, cursorKey, ...opened }: Foundations): DynamicModule {
     const values: Provider[] = [
       { provide: Config, useValue: config },
       { provide: LOGGER, useValue: logger },
+      { provide: Redis, useValue: opened.redis },
+      { provide: Limiter, useValue: opened.limiter },
+      { provide: RequestLimits, useValue: opened.requestLimits },
+      { provide: ErrorFilter, useValue: opened.failures },
+      { provide: Metrics, useValue: opened.metrics },
     ];
     return {
       module: AppModule,
@@ -59,6 +74,7 @@ export class AppModule {
         { module: FoundationsModule, providers: values, exports: values },
         DatabaseModule.over(dataSource, cursorKey),
         ThrottlerModule.forRoot(rateLimits(config)),
+        LimitsModule,
         AuthModule,
         UsersModule,
         CatalogueModule,

@@ -22,6 +22,8 @@ export class Config {
   declare readonly port: number;
   /** Unset: an embedded PostgreSQL under `dataDir`. */
   declare readonly databaseUrl: string | undefined;
+  /** Unset: every process counts and remembers for itself. */
+  declare readonly redisUrl: string | undefined;
   declare readonly databasePool: { min: number; max: number; idleMs: number; acquireMs: number };
   declare readonly dataDir: string;
   declare readonly migrate: boolean;
@@ -30,8 +32,8 @@ export class Config {
   declare readonly accessTokenTtl: number;
   declare readonly refreshTokenTtl: number;
   declare readonly refreshReuseGrace: number;
-  /** Requests in a window of so many seconds; 0 means no limit. */
-  declare readonly rateLimit: { anonymous: number; user: number; window: number };
+  /** Requests, and failed logins, in a window of so many seconds; 0 means no limit. */
+  declare readonly rateLimit: { anonymous: number; user: number; login: number; window: number };
   /** Addresses or networks whose `X-Forwarded-For` counts. */
   declare readonly trustProxy: readonly string[];
   declare readonly corsOrigins: readonly string[];
@@ -90,6 +92,7 @@ export function readConfig(environment: Environment = withDotEnv(process.env)): 
       idleMs: read.integer('DATABASE_POOL_IDLE_MS', 30_000, { min: 0 }),
       acquireMs: read.integer('DATABASE_POOL_ACQUIRE_MS', 30_000, { min: 1 }),
     },
+    redisUrl: read.url('REDIS_URL', ['redis:', 'rediss:'], { required: inProduction }),
     dataDir: read.text('DATA_DIR', /^[^\0]+$/, 'a folder') ?? '.data',
     migrate: read.oneOf('MIGRATE', ['on', 'off'], 'on') === 'on',
     jwtSecret: read.text('JWT_SECRET', /^.{32,}$/s, 'at least 32 characters', { required: inProduction }),
@@ -99,6 +102,7 @@ export function readConfig(environment: Environment = withDotEnv(process.env)): 
     rateLimit: {
       anonymous: read.integer('RATE_LIMIT_ANONYMOUS', 100, { min: 0 }),
       user: read.integer('RATE_LIMIT_USER', 1000, { min: 0 }),
+      login: read.integer('RATE_LIMIT_LOGIN', 5, { min: 0 }),
       window: read.integer('RATE_LIMIT_WINDOW', 900, { min: 1 }),
     },
     trustProxy: read.list(

@@ -15,11 +15,15 @@ import type { EmbeddedPostgres } from './database/embedded-postgres.js';
 import { migrate } from './database/migrate.js';
 import { CursorKey } from './database/paging.js';
 import { fillIn } from './development.js';
+import { ErrorFilter } from './http/error.filter.js';
 import { createAdapter } from './http/fastify.js';
 import { createDocument, serveDocument } from './http/openapi.js';
+import { RequestLimits } from './http/request-limits.js';
+import { Limiter } from './limits/limiter.js';
 import { CatalogueService } from './modules/catalogue/index.js';
 import { Lifecycle } from './modules/health/index.js';
 import { FirstAdmin } from './modules/users/index.js';
+import { Redis } from './redis/redis.js';
 import { createLogger, NestLogger } from './telemetry/logger.js';
 import { Metrics } from './telemetry/metrics.js';
 
@@ -32,10 +36,12 @@ async function main(): Promise<void> {
   const dataSource = await connect(config, logger);
   await prepareSchema(config, dataSource, logger);
 
+  const redis = new Redis(config.redisUrl, logger);
+  await redis.start();
   const metrics = new Metrics();
-  const app = await createApp(config, logger, dataSource, metrics);
+  const app = await createApp(config, logger, dataSource, redis, metrics);
   const metricsServer = serveMetrics(config, app, metrics);
-  stopOnSignal({ app, dataSource, embedded, metricsServer, logger, config });
+  stopOnSignal({ app, dataSource, redis, embedded, metricsServer, logger, config });
 
   await app.listen(config.port, config.host);
   const { port } = app.getHttpServer().address() as AddressInfo;
@@ -60,12 +66,16 @@ async function createApp(
   config: Config,
   logger: Logger,
   dataSource: DataSource,
+  redis: Redis,
   metrics: Metrics,
 ): Promise<NestFastifyApplication> {
   const cursorKey = new CursorKey(Buffer.from(hkdfSync('sha256', config.jwtSecret ?? '', '', 'stoa cursors', 32)));
+  const limiter = new Limiter(redis, config.rateLimit.window);
+  const requestLimits = new RequestLimits(limiter, config, metrics);
+  const failures = new ErrorFilter(logger, requestLimits);
   const app = await NestFactory.create<NestFastifyApplication>(
-    AppModule.on({ config, logger, dataSource, cursorKey }),
-    createAdapter(config, logger, metrics),
+    AppModule.on({ config, logger, dataSource, cursorKey, redis, limiter, requestLimits, failures, metrics }),
+    createAdapter(config, logger, metrics, failures),
     { logger: new NestLogger(logger), bodyParser: false, abortOnError: false },
   );
   app.setGlobalPrefix('api', { exclude: ['health', 'health/live', 'health/ready'] });
@@ -129,6 +139,7 @@ function serveMetrics(config: Config, app: NestFastifyApplication, metrics: Metr
 interface Running {
   app: NestFastifyApplication;
   dataSource: DataSource;
+  redis: Redis;
   embedded: EmbeddedPostgres | undefined;
   metricsServer: Server | undefined;
   logger: Logger;
@@ -136,7 +147,7 @@ interface Running {
 }
 
 /** Says it is no longer ready, lets what is in flight finish, then lets go of the database. A second signal ends it at once. */
-function stopOnSignal({ app, dataSource, embedded, metricsServer, logger, config }: Running): void {
+function stopOnSignal({ app, dataSource, redis, embedded, metricsServer, logger, config }: Running): void {
   const lifecycle = app.get(Lifecycle);
   const stop = async (signal: string): Promise<void> => {
     if (lifecycle.isStopping) process.exit(1);
@@ -148,6 +159,7 @@ function stopOnSignal({ app, dataSource, embedded, metricsServer, logger, config
     }, config.shutdownTimeout * 1000).unref();
     await app.close();
     metricsServer?.close();
+    redis.stop();
     await dataSource.destroy();
     await embedded?.stop();
     logger.info('Stopped');

@@ -93,6 +93,7 @@ export async function startApp(env: Readonly<Record<string, string>> = {}): Prom
     ADMIN_PASSWORD: ADMIN.password,
     RATE_LIMIT_ANONYMOUS: '0',
     RATE_LIMIT_USER: '0',
+    RATE_LIMIT_LOGIN: '0',
     LOG_LEVEL: 'info',
     ...env,
   };

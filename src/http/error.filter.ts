@@ -3,10 +3,11 @@ import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '
 import type { Logger } from 'pino';
 import { translateFailure } from '../database/postgres-errors.js';
 import { DomainError, type ErrorCode, UnavailableError } from '../errors.js';
+import { RateLimited } from '../limits/rate-limited.js';
 import { metaOf } from './envelope.interceptor.js';
 import type { Reply, Request } from './request.js';
 import { MethodNotAllowed } from './unmatched.controller.js';
-import { RateLimited } from './rate-limit.guard.js';
+import type { RequestLimits } from './request-limits.js';
 
 /** The one place that says which code is answered with which status. */
 export const STATUS: Readonly<Record<ErrorCode, number>> = {
@@ -57,15 +58,27 @@ interface Failure {
 /** Answers every failure in the one form that clients know. A defect is logged with its stack and never shown. */
 @Catch()
 export class ErrorFilter implements ExceptionFilter {
-  constructor(private readonly logger: Logger) {}
+  constructor(
+    private readonly logger: Logger,
+    private readonly limits: RequestLimits,
+  ) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
     const reply = host.switchToHttp().getResponse<Reply>();
-    if (!reply.sent) this.answer(error, host.switchToHttp().getRequest<Request>(), reply);
+    if (!reply.sent) void this.countAndAnswer(error, host.switchToHttp().getRequest<Request>(), reply);
   }
 
-  /** Also for what goes wrong before Nest has the request. */
-  answer(error: unknown, request: Request, reply: Reply): void {
+  /** Also for what goes wrong before Nest has the request: what no guard has counted yet is counted here. */
+  async countAndAnswer(error: unknown, request: Request, reply: Reply): Promise<void> {
+    try {
+      await this.limits.countEarly(request, reply);
+      this.answer(error, request, reply);
+    } catch (refusal) {
+      this.answer(refusal, request, reply);
+    }
+  }
+
+  private answer(error: unknown, request: Request, reply: Reply): void {
     const failure = this.describe(error);
     const status = STATUS[failure.code];
     const meta = metaOf(request);

@@ -6,7 +6,7 @@ import type { Config } from '../config.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { requestContext } from '../telemetry/request-context.js';
 import { keepRawBodies } from './body.js';
-import { ErrorFilter } from './error.filter.js';
+import type { ErrorFilter } from './error.filter.js';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { routeTable } from './unmatched.controller.js';
 
@@ -14,8 +14,7 @@ const BODY_LIMIT = 100 * 1024;
 const REQUEST_ID = /^[A-Za-z0-9._-]{8,128}$/;
 
 /** The web server below Nest: what every request passes before and after any route, also where none matches. */
-export function createAdapter(config: Config, logger: Logger, metrics: Metrics): FastifyAdapter {
-  const failures = new ErrorFilter(logger);
+export function createAdapter(config: Config, logger: Logger, metrics: Metrics, failures: ErrorFilter): FastifyAdapter {
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
     trustProxy: config.trustProxy.length > 0 ? [...config.trustProxy] : false,
@@ -26,7 +25,7 @@ export function createAdapter(config: Config, logger: Logger, metrics: Metrics):
     http: { headersTimeout: 10_000 },
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
       reply.header('X-Request-Id', request.id);
-      failures.answer(error, request, reply);
+      void failures.countAndAnswer(error, request, reply);
     },
   });
 

@@ -21,6 +21,13 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  private readonly refusals = new Counter({
+    name: 'rate_limit_refusals_total',
+    help: 'Requests refused, by the limit that was reached',
+    labelNames: ['policy'],
+    registers: [this.registry],
+  });
+
   constructor() {
     collectDefaultMetrics({ register: this.registry });
   }
@@ -30,6 +37,10 @@ export class Metrics {
   observeRequest(method: string, route: string, status: number, seconds: number): void {
     this.requests.inc({ method, route, status });
     this.durations.observe({ method, route }, seconds);
+  }
+
+  countRefusal(policy: string): void {
+    this.refusals.inc({ policy });
   }
 
   text(): Promise<string> {

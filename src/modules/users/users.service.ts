@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Page, PageRequest } from '../../database/paging.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { ForbiddenError, ValidationError } from '../../errors.js';
+import { Guesses } from '../../limits/guesses.js';
 import { assertMay, may, type Principal, type Role } from '../../permissions.js';
 import { EventsService } from '../events/index.js';
 import { Passwords } from './passwords.js';
@@ -37,6 +38,7 @@ export class UsersService {
     private readonly passwords: Passwords,
     private readonly events: EventsService,
     private readonly unitOfWork: UnitOfWork,
+    private readonly guesses: Guesses,
   ) {}
 
   /** Lets a module that users know nothing of have its say before one is erased. */
@@ -110,6 +112,10 @@ export class UsersService {
     return (await this.passwords.verify(passwordHash, password)) ? user : null;
   }
 
+  findByEmail(email: string): Promise<User | null> {
+    return this.users.findByEmail(email);
+  }
+
   /** Null for an unknown or an erased one. */
   find(id: string): Promise<User | null> {
     return this.users.findById(id);
@@ -162,6 +168,8 @@ export class UsersService {
 
   private async confirm(id: string, password: string | undefined): Promise<void> {
     if (password === undefined) throw ValidationError.of('currentPassword', 'is required to change your own email');
-    if (!(await this.passwords.verify(await this.users.passwordHashOf(id), password))) throw new WrongPassword();
+    await this.guesses.ofUser(id, async () => {
+      if (!(await this.passwords.verify(await this.users.passwordHashOf(id), password))) throw new WrongPassword();
+    });
   }
 }
