@@ -42,6 +42,8 @@ export class Config {
   declare readonly orderTtl: number;
   declare readonly metricsPort: number | undefined;
   declare readonly logLevel: (typeof LOG_LEVELS)[number];
+  /** How long a server that was told to stop goes on serving, so that load balancers notice that it is not ready. */
+  declare readonly shutdownDelay: number;
   declare readonly shutdownTimeout: number;
 
   constructor(values: Settings) {
@@ -119,6 +121,7 @@ export function readConfig(environment: Environment = withDotEnv(process.env)): 
     orderTtl: read.integer('ORDER_TTL', 1800, { min: 1 }),
     metricsPort: read.has('METRICS_PORT') ? read.integer('METRICS_PORT', 0, { min: 0, max: 65_535 }) : undefined,
     logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
+    shutdownDelay: read.integer('SHUTDOWN_DELAY', 1, { min: 0 }),
     shutdownTimeout: read.integer('SHUTDOWN_TIMEOUT', 25, { min: 1 }),
   });
 

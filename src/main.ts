@@ -11,10 +11,10 @@ import type { DataSource } from 'typeorm';
 import { AppModule } from './app.module.js';
 import { type Config, ConfigError, readConfig } from './config.js';
 import { connect } from './database/connect.js';
-import type { EmbeddedPostgres } from './database/embedded-postgres.js';
 import { migrate } from './database/migrate.js';
 import { CursorKey } from './database/paging.js';
 import { fillIn } from './development.js';
+import { Drain } from './http/drain.js';
 import { ErrorFilter } from './http/error.filter.js';
 import { createAdapter } from './http/fastify.js';
 import { createDocument, serveDocument } from './http/openapi.js';
@@ -24,6 +24,7 @@ import { CatalogueService } from './modules/catalogue/index.js';
 import { Lifecycle } from './modules/health/index.js';
 import { FirstAdmin } from './modules/users/index.js';
 import { Redis } from './redis/redis.js';
+import { stopWhenTold } from './stop.js';
 import { createLogger, NestLogger } from './telemetry/logger.js';
 import { Metrics } from './telemetry/metrics.js';
 
@@ -39,9 +40,23 @@ async function main(): Promise<void> {
   const redis = new Redis(config.redisUrl, logger);
   await redis.start();
   const metrics = new Metrics();
-  const app = await createApp(config, logger, dataSource, redis, metrics);
+  const drain = new Drain();
+  const app = await createApp({ config, logger, dataSource, redis, metrics, drain });
   const metricsServer = serveMetrics(config, app, metrics);
-  stopOnSignal({ app, dataSource, redis, embedded, metricsServer, logger, config });
+  const lifecycle = app.get(Lifecycle);
+  stopWhenTold(config, logger, {
+    announce: () => {
+      lifecycle.isStopping = true;
+    },
+    finish: () => drain.run(app.getHttpServer()),
+    release: async () => {
+      await app.close();
+      metricsServer?.close();
+      redis.stop();
+      await dataSource.destroy();
+      await embedded?.stop();
+    },
+  });
 
   await app.listen(config.port, config.host);
   const { port } = app.getHttpServer().address() as AddressInfo;
@@ -62,20 +77,24 @@ async function prepareSchema(config: Config, dataSource: DataSource, logger: Log
   }
 }
 
-async function createApp(
-  config: Config,
-  logger: Logger,
-  dataSource: DataSource,
-  redis: Redis,
-  metrics: Metrics,
-): Promise<NestFastifyApplication> {
+interface Parts {
+  config: Config;
+  logger: Logger;
+  dataSource: DataSource;
+  redis: Redis;
+  metrics: Metrics;
+  drain: Drain;
+}
+
+async function createApp(parts: Parts): Promise<NestFastifyApplication> {
+  const { config, logger, dataSource, redis, metrics, drain } = parts;
   const cursorKey = new CursorKey(Buffer.from(hkdfSync('sha256', config.jwtSecret ?? '', '', 'stoa cursors', 32)));
   const limiter = new Limiter(redis, config.rateLimit.window);
   const requestLimits = new RequestLimits(limiter, config, metrics);
   const failures = new ErrorFilter(logger, requestLimits);
   const app = await NestFactory.create<NestFastifyApplication>(
     AppModule.on({ config, logger, dataSource, cursorKey, redis, limiter, requestLimits, failures, metrics }),
-    createAdapter(config, logger, metrics, failures),
+    createAdapter({ config, logger, metrics, drain, failures }),
     { logger: new NestLogger(logger), bodyParser: false, abortOnError: false },
   );
   app.setGlobalPrefix('api', { exclude: ['health', 'health/live', 'health/ready'] });
@@ -134,45 +153,6 @@ function serveMetrics(config: Config, app: NestFastifyApplication, metrics: Metr
       .get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()));
   }
   return undefined;
-}
-
-interface Running {
-  app: NestFastifyApplication;
-  dataSource: DataSource;
-  redis: Redis;
-  embedded: EmbeddedPostgres | undefined;
-  metricsServer: Server | undefined;
-  logger: Logger;
-  config: Config;
-}
-
-/** Says it is no longer ready, lets what is in flight finish, then lets go of the database. A second signal ends it at once. */
-function stopOnSignal({ app, dataSource, redis, embedded, metricsServer, logger, config }: Running): void {
-  const lifecycle = app.get(Lifecycle);
-  const stop = async (signal: string): Promise<void> => {
-    if (lifecycle.isStopping) process.exit(1);
-    lifecycle.isStopping = true;
-    logger.info({ signal }, 'Stopping');
-    setTimeout(() => {
-      logger.error('Requests were still running when the time to stop was up');
-      process.exit(1);
-    }, config.shutdownTimeout * 1000).unref();
-    await app.close();
-    metricsServer?.close();
-    redis.stop();
-    await dataSource.destroy();
-    await embedded?.stop();
-    logger.info('Stopped');
-    process.exit(0);
-  };
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      stop(signal).catch((error: unknown) => {
-        logger.error({ err: error }, 'Could not stop in order');
-        process.exit(1);
-      });
-    });
-  }
 }
 
 function greet(url: string, adminPassword: string | undefined, config: Config): void {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Contract } from './openapi.js';
 import { type LogLine, Server } from './server.js';
 import { query, type Row, withDatabase } from './sql.js';
@@ -95,6 +96,7 @@ export async function startApp(env: Readonly<Record<string, string>> = {}): Prom
     RATE_LIMIT_USER: '0',
     RATE_LIMIT_LOGIN: '0',
     LOG_LEVEL: 'info',
+    SHUTDOWN_DELAY: '0',
     ...env,
   };
   const app = new App(settings, databaseUrl, env.DATABASE_URL === undefined);
@@ -139,6 +141,14 @@ export class App {
     return this.server!.logs();
   }
 
+  /** The log lines that are such, as soon as there are any: a request is logged after it has been answered. */
+  async logged(isSuch: (line: LogLine) => boolean): Promise<LogLine[]> {
+    for (const deadline = Date.now() + 5000; ; await sleep(10)) {
+      const lines = this.logs().filter(isSuch);
+      if (lines.length > 0 || Date.now() > deadline) return lines;
+    }
+  }
+
   /** Everything that it ever wrote. */
   output(): string {
     return this.server!.stdout + this.server!.stderr;
@@ -151,6 +161,10 @@ export class App {
   async restart(env: Readonly<Record<string, string>> = {}): Promise<void> {
     await this.server!.stop();
     await this.start(env);
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.server!.signal(signal);
   }
 
   kill(): Promise<void> {

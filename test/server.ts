@@ -64,6 +64,11 @@ export class Server {
     return this.end('SIGTERM');
   }
 
+  /** Sends it a signal, and waits for nothing. */
+  signal(signal: NodeJS.Signals): void {
+    this.process.kill(signal);
+  }
+
   async kill(): Promise<void> {
     await this.end('SIGKILL');
   }

@@ -1,12 +1,12 @@
 import { STATUS_CODES } from 'node:http';
-import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, NotFoundException } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { translateFailure } from '../database/postgres-errors.js';
 import { DomainError, type ErrorCode, UnavailableError } from '../errors.js';
 import { RateLimited } from '../limits/rate-limited.js';
 import { metaOf } from './envelope.interceptor.js';
 import type { Reply, Request } from './request.js';
-import { MethodNotAllowed } from './unmatched.controller.js';
+import { MethodNotAllowed, unmatched } from './unmatched.controller.js';
 import type { RequestLimits } from './request-limits.js';
 
 /** The one place that says which code is answered with which status. */
@@ -42,7 +42,6 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
 /** What the web framework itself refuses, by the status it would answer with. */
 const BY_STATUS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
   400: ['MALFORMED_REQUEST', 'The request can not be parsed'],
-  404: ['NOT_FOUND', 'No such route'],
   413: ['PAYLOAD_TOO_LARGE', 'The body is over 100 KiB'],
   414: ['NOT_FOUND', 'No such route'],
   415: ['UNSUPPORTED_MEDIA_TYPE', 'The body must be application/json in UTF-8'],
@@ -69,7 +68,9 @@ export class ErrorFilter implements ExceptionFilter {
   }
 
   /** Also for what goes wrong before Nest has the request: what no guard has counted yet is counted here. */
-  async countAndAnswer(error: unknown, request: Request, reply: Reply): Promise<void> {
+  async countAndAnswer(thrown: unknown, request: Request, reply: Reply): Promise<void> {
+    // Ours are domain errors: Nest's own says that nothing outside of the API has matched.
+    const error = thrown instanceof NotFoundException ? unmatched(request) : thrown;
     try {
       await this.limits.countEarly(request, reply);
       this.answer(error, request, reply);

@@ -6,6 +6,7 @@ import type { Config } from '../config.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { requestContext } from '../telemetry/request-context.js';
 import { keepRawBodies } from './body.js';
+import type { Drain } from './drain.js';
 import type { ErrorFilter } from './error.filter.js';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { routeTable } from './unmatched.controller.js';
@@ -13,8 +14,16 @@ import { routeTable } from './unmatched.controller.js';
 const BODY_LIMIT = 100 * 1024;
 const REQUEST_ID = /^[A-Za-z0-9._-]{8,128}$/;
 
+interface Parts {
+  config: Config;
+  logger: Logger;
+  metrics: Metrics;
+  drain: Drain;
+  failures: ErrorFilter;
+}
+
 /** The web server below Nest: what every request passes before and after any route, also where none matches. */
-export function createAdapter(config: Config, logger: Logger, metrics: Metrics, failures: ErrorFilter): FastifyAdapter {
+export function createAdapter({ config, logger, metrics, drain, failures }: Parts): FastifyAdapter {
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
     trustProxy: config.trustProxy.length > 0 ? [...config.trustProxy] : false,
@@ -22,7 +31,7 @@ export function createAdapter(config: Config, logger: Logger, metrics: Metrics, 
     routerOptions: { maxParamLength: 2000 },
     // Headers have 10 s and the whole request 30 s: a client that sends a byte a second holds nothing for long.
     requestTimeout: 30_000,
-    http: { headersTimeout: 10_000 },
+    http: { headersTimeout: 10_000, connectionsCheckingInterval: 2_000 },
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
       reply.header('X-Request-Id', request.id);
       void failures.countAndAnswer(error, request, reply);
@@ -32,6 +41,7 @@ export function createAdapter(config: Config, logger: Logger, metrics: Metrics, 
   const fastify = adapter.getInstance();
   keepRawBodies(fastify);
   routeTable.watch(fastify);
+  drain.watch(fastify);
 
   fastify.addHook('onRequest', (request, reply, done) => {
     reply.header('X-Request-Id', request.id);
