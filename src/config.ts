@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { parseEnv } from 'node:util';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -109,8 +110,8 @@ export function readConfig(environment: Environment = withDotEnv(process.env)): 
     },
     trustProxy: read.list(
       'TRUST_PROXY',
-      /^([\da-fA-F.:]+(\/\d{1,3})?|loopback|linklocal|uniquelocal)$/,
-      'IP addresses or networks',
+      { test: isNetwork },
+      'IP addresses, networks such as 10.0.0.0/8, or loopback, linklocal, uniquelocal',
     ),
     corsOrigins,
     appUrl: read.url('APP_URL', ['http:', 'https:']),
@@ -130,6 +131,18 @@ export function readConfig(environment: Environment = withDotEnv(process.env)): 
 }
 
 const PASSWORD_RULE = '8 to 128 characters with an upper-case letter and a digit';
+
+/** An address or a network, or one of those that have a name. */
+function isNetwork(text: string): boolean {
+  if (['loopback', 'linklocal', 'uniquelocal'].includes(text)) return true;
+  const [address = '', bits, ...rest] = text.split('/');
+  const version = isIP(address);
+  return (
+    version !== 0 &&
+    rest.length === 0 &&
+    (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128)))
+  );
+}
 
 /** In development `.env` fills in what the environment leaves open; an empty variable counts as open. */
 function withDotEnv(environment: Environment): Environment {
@@ -184,7 +197,7 @@ class Reader {
     return choice ?? fallback;
   }
 
-  list(name: string, pattern: RegExp, rule: string): string[] {
+  list(name: string, pattern: Pick<RegExp, 'test'>, rule: string): string[] {
     const values = (this.environment[name] ?? '').split(',').map((value) => value.trim());
     const given = values.filter((value) => value !== '');
     if (!given.every((value) => pattern.test(value))) this.fault(name, `must be ${rule}, separated by commas`);

@@ -64,22 +64,28 @@ export class ErrorFilter implements ExceptionFilter {
 
   catch(error: unknown, host: ArgumentsHost): void {
     const reply = host.switchToHttp().getResponse<Reply>();
-    if (!reply.sent) void this.countAndAnswer(error, host.switchToHttp().getRequest<Request>(), reply);
+    if (!reply.sent) this.answer(error, host.switchToHttp().getRequest<Request>(), reply);
   }
 
   /** Also for what goes wrong before Nest has the request: what no guard has counted yet is counted here. */
-  async countAndAnswer(thrown: unknown, request: Request, reply: Reply): Promise<void> {
+  answer(thrown: unknown, request: Request, reply: Reply): void {
     // Ours are domain errors: Nest's own says that nothing outside of the API has matched.
     const error = thrown instanceof NotFoundException ? unmatched(request) : thrown;
-    try {
-      await this.limits.countEarly(request, reply);
-      this.answer(error, request, reply);
-    } catch (refusal) {
-      this.answer(refusal, request, reply);
+    if (request.isCounted === true) {
+      this.send(error, request, reply);
+      return;
     }
+    void this.limits.countEarly(request, reply).then(
+      () => {
+        this.send(error, request, reply);
+      },
+      (refusal: unknown) => {
+        this.send(refusal, request, reply);
+      },
+    );
   }
 
-  private answer(error: unknown, request: Request, reply: Reply): void {
+  private send(error: unknown, request: Request, reply: Reply): void {
     const failure = this.describe(error);
     const status = STATUS[failure.code];
     const meta = metaOf(request);

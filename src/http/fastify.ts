@@ -34,7 +34,7 @@ export function createAdapter({ config, logger, metrics, drain, failures }: Part
     http: { headersTimeout: 10_000, connectionsCheckingInterval: 2_000 },
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
       reply.header('X-Request-Id', request.id);
-      void failures.countAndAnswer(error, request, reply);
+      failures.answer(error, request, reply);
     },
   });
 
