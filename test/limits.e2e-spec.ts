@@ -53,7 +53,6 @@ describe('requests', () => {
           raw: 'a',
           headers: { ...from('198.51.101.8'), 'content-type': 'text/plain' },
         }),
-      () => app.anonymous.get('/api/v1/products/%ff', from('198.51.101.9')),
       () => app.anonymous.get('/elsewhere', from('198.51.101.10')),
     ];
     for (const send of odd) {
@@ -107,6 +106,17 @@ describe('requests', () => {
       }
     }
     expect(standing(await app.anonymous.get('/products', from('203.0.113.77')))).toEqual(['4', '3']);
+  });
+});
+
+describe('a path that can not be read', () => {
+  it('counts, too', async () => {
+    const app = await startApp({ RATE_LIMIT_ANONYMOUS: '2' });
+    try {
+      for (const status of [400, 400, 429]) expect((await app.anonymous.get('/elsewhere/%ff')).status).toBe(status);
+    } finally {
+      await app.stop();
+    }
   });
 });
 

@@ -3,8 +3,12 @@ import type { Logger } from 'pino';
 
 export type { Client };
 
-/** Redis answers in well under a millisecond: what takes so long is frozen, gone, or behind a broken network. */
-const DEADLINE_MS = 100;
+/**
+ * Redis answers in well under a millisecond: what takes 200 ms is frozen, gone, or behind a broken network. Counted in
+ * ticks of this process rather than by the clock: after a stall of our own the answer may just lie there unread.
+ */
+const TICK_MS = 25;
+const TICKS = 8;
 /** How often it is asked whether it is there, so that it is missed and found again without a request paying for it. */
 const HEARTBEAT_MS = 500;
 const LONGEST_RECONNECT_MS = 1000;
@@ -22,7 +26,8 @@ export class Redis {
   private heartbeat: NodeJS.Timeout | undefined;
   private isUp = false;
   private probing: Promise<void> | undefined;
-  private readonly waiting = new Set<() => void>();
+  private readonly waiting = new Set<{ ticks: number; letGo: () => void }>();
+  private clock: NodeJS.Timeout | undefined;
   /** What the log said last, so that it says nothing twice. */
   private told: 'nothing' | 'here' | 'away' = 'nothing';
   private reason = 'No answer';
@@ -36,8 +41,8 @@ export class Redis {
     this.client = new Client(url, {
       lazyConnect: true,
       connectTimeout: LONGEST_RECONNECT_MS,
-      // The last resort; our own deadline is shorter, and tells a silent Redis from a busy process.
-      commandTimeout: 2 * DEADLINE_MS,
+      // For the probe, and a last resort for the rest.
+      commandTimeout: 1000,
       enableOfflineQueue: false,
       maxRetriesPerRequest: 1,
       // What may have been counted already must not be sent again.
@@ -100,27 +105,37 @@ export class Redis {
   /** Not a race of promises: each would leave a trace in one that lives as long as the connection. */
   private inTime<T>(command: Promise<T>): Promise<T | typeof NO_ANSWER> {
     return new Promise((resolve) => {
-      let timer: NodeJS.Timeout;
-      const finish = (answer: T | typeof NO_ANSWER): void => {
-        clearTimeout(timer);
-        this.waiting.delete(letGo);
-        resolve(answer);
-      };
       const letGo = (): void => {
-        finish(NO_ANSWER);
+        this.waiting.delete(waiter);
+        resolve(NO_ANSWER);
       };
-      this.waiting.add(letGo);
-      timer = setTimeout(() => {
-        // After a stall of this process the answer may lie there unread: the second half begins when it has been.
-        timer = setTimeout(() => {
-          this.lose('No answer in time');
-        }, DEADLINE_MS / 2);
-      }, DEADLINE_MS / 2);
-      command.then(finish, (error: unknown) => {
-        this.lose(error instanceof Error ? error.message : String(error));
-        letGo();
-      });
+      const waiter = { ticks: 0, letGo };
+      this.waiting.add(waiter);
+      this.clock ??= setInterval(() => {
+        this.tick();
+      }, TICK_MS);
+      command.then(
+        (answer) => {
+          this.waiting.delete(waiter);
+          resolve(answer);
+        },
+        (error: unknown) => {
+          this.lose(error instanceof Error ? error.message : String(error));
+          letGo();
+        },
+      );
     });
+  }
+
+  private tick(): void {
+    if (this.waiting.size === 0) {
+      clearInterval(this.clock);
+      this.clock = undefined;
+      return;
+    }
+    let isLate = false;
+    for (const waiter of this.waiting) isLate = ++waiter.ticks > TICKS || isLate;
+    if (isLate) this.lose('No answer in time');
   }
 
   private probe(): Promise<void> {
@@ -156,7 +171,7 @@ export class Redis {
   private lose(reason: string): void {
     this.reason = reason;
     this.isUp = false;
-    for (const letGo of this.waiting) letGo();
+    for (const { letGo } of this.waiting) letGo();
     if (this.client?.status !== 'ready') this.tell('away');
     else setImmediate(() => void this.probe());
   }
