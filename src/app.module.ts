@@ -15,13 +15,14 @@ import { RateLimitGuard, rateLimits } from './http/rate-limit.guard.js';
 import { RequestLimits } from './http/request-limits.js';
 import { UnmatchedController } from './http/unmatched.controller.js';
 import { RequestValidationPipe } from './http/validation.pipe.js';
-import { Limiter } from './limits/limiter.js';
 import { LimitsModule } from './limits/limits.module.js';
 import { AuthModule } from './modules/auth/index.js';
 import { CatalogueModule } from './modules/catalogue/index.js';
 import { EventsModule } from './modules/events/index.js';
 import { HealthModule } from './modules/health/index.js';
+import { JobsModule } from './modules/jobs/index.js';
 import { LedgerModule } from './modules/ledger/index.js';
+import { MailModule } from './modules/mail/index.js';
 import { OrdersModule } from './modules/orders/index.js';
 import { UsersModule } from './modules/users/index.js';
 import { Redis } from './redis/redis.js';
@@ -35,9 +36,6 @@ export interface Foundations {
   dataSource: DataSource;
   cursorKey: CursorKey;
   redis: Redis;
-  limiter: Limiter;
-  requestLimits: RequestLimits;
-  failures: ErrorFilter;
   metrics: Metrics;
 }
 
@@ -50,6 +48,8 @@ const pipeline: Provider[] = [
   { provide: APP_INTERCEPTOR, useClass: NoQueryInterceptor },
   { provide: APP_INTERCEPTOR, useClass: EnvelopeInterceptor },
   { provide: APP_FILTER, useExisting: ErrorFilter },
+  ErrorFilter,
+  RequestLimits,
 ];
 
 @Global()
@@ -58,15 +58,12 @@ class FoundationsModule {}
 
 @Module({})
 export class AppModule {
-  static on({ config, logger, dataSource, cursorKey, ...opened }: Foundations): DynamicModule {
+  static on({ config, logger, dataSource, cursorKey, redis, metrics }: Foundations): DynamicModule {
     const values: Provider[] = [
       { provide: Config, useValue: config },
       { provide: LOGGER, useValue: logger },
-      { provide: Redis, useValue: opened.redis },
-      { provide: Limiter, useValue: opened.limiter },
-      { provide: RequestLimits, useValue: opened.requestLimits },
-      { provide: ErrorFilter, useValue: opened.failures },
-      { provide: Metrics, useValue: opened.metrics },
+      { provide: Redis, useValue: redis },
+      { provide: Metrics, useValue: metrics },
     ];
     return {
       module: AppModule,
@@ -81,6 +78,8 @@ export class AppModule {
         OrdersModule,
         LedgerModule,
         EventsModule,
+        JobsModule,
+        MailModule,
         HealthModule,
       ],
       controllers: [UnmatchedController],

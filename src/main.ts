@@ -11,17 +11,17 @@ import type { DataSource } from 'typeorm';
 import { AppModule } from './app.module.js';
 import { type Config, ConfigError, readConfig } from './config.js';
 import { connect } from './database/connect.js';
-import { migrate } from './database/migrate.js';
+import { poolOf } from './database/data-source.js';
+import { prepareSchema } from './database/migrate.js';
 import { CursorKey } from './database/paging.js';
 import { fillIn } from './development.js';
 import { Drain } from './http/drain.js';
 import { ErrorFilter } from './http/error.filter.js';
 import { createAdapter } from './http/fastify.js';
 import { createDocument, serveDocument } from './http/openapi.js';
-import { RequestLimits } from './http/request-limits.js';
-import { Limiter } from './limits/limiter.js';
 import { CatalogueService } from './modules/catalogue/index.js';
 import { Lifecycle } from './modules/health/index.js';
+import { JobsWorker } from './modules/jobs/index.js';
 import { FirstAdmin } from './modules/users/index.js';
 import { Redis } from './redis/redis.js';
 import { stopWhenTold } from './stop.js';
@@ -48,7 +48,9 @@ async function main(): Promise<void> {
     announce: () => {
       lifecycle.isStopping = true;
     },
-    finish: () => drain.run(app.getHttpServer()),
+    finish: async () => {
+      await Promise.all([drain.run(app.getHttpServer()), app.get(JobsWorker).stop()]);
+    },
     release: async () => {
       await app.close();
       metricsServer?.close();
@@ -62,18 +64,10 @@ async function main(): Promise<void> {
   const { port } = app.getHttpServer().address() as AddressInfo;
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
   logger.info({ url }, 'Listening');
+  if (config.jobs === 'inline') app.get(JobsWorker).start();
   if (config.environment === 'development') {
     if (embedded !== undefined) await app.get(CatalogueService).loadDemo();
     greet(url, app.get(FirstAdmin).madeUpPassword, config);
-  }
-}
-
-async function prepareSchema(config: Config, dataSource: DataSource, logger: Logger): Promise<void> {
-  if (config.migrate) {
-    const applied = await migrate(dataSource);
-    if (applied.length > 0) logger.info({ applied }, 'Migrated');
-  } else if (await dataSource.showMigrations()) {
-    throw new ConfigError(['MIGRATE is off and the database lacks migrations: run `node dist/src/migrate.js` first']);
   }
 }
 
@@ -89,12 +83,9 @@ interface Parts {
 async function createApp(parts: Parts): Promise<NestFastifyApplication> {
   const { config, logger, dataSource, redis, metrics, drain } = parts;
   const cursorKey = new CursorKey(Buffer.from(hkdfSync('sha256', config.jwtSecret ?? '', '', 'stoa cursors', 32)));
-  const limiter = new Limiter(redis, config.rateLimit.window);
-  const requestLimits = new RequestLimits(limiter, config, metrics);
-  const failures = new ErrorFilter(logger, requestLimits);
-  const app = await NestFactory.create<NestFastifyApplication>(
-    AppModule.on({ config, logger, dataSource, cursorKey, redis, limiter, requestLimits, failures, metrics }),
-    createAdapter({ config, logger, metrics, drain, failures }),
+  const app: NestFastifyApplication = await NestFactory.create<NestFastifyApplication>(
+    AppModule.on({ config, logger, dataSource, cursorKey, redis, metrics }),
+    createAdapter({ config, logger, metrics, drain, pool: poolOf(dataSource), failures: () => app.get(ErrorFilter) }),
     { logger: new NestLogger(logger), bodyParser: false, abortOnError: false },
   );
   app.setGlobalPrefix('api', { exclude: ['health', 'health/live', 'health/ready'] });

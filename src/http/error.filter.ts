@@ -4,10 +4,11 @@ import type { Logger } from 'pino';
 import { translateFailure } from '../database/postgres-errors.js';
 import { DomainError, type ErrorCode, UnavailableError } from '../errors.js';
 import { RateLimited } from '../limits/rate-limited.js';
+import { Log } from '../telemetry/logger.js';
 import { metaOf } from './envelope.interceptor.js';
 import type { Reply, Request } from './request.js';
 import { MethodNotAllowed, unmatched } from './unmatched.controller.js';
-import type { RequestLimits } from './request-limits.js';
+import { RequestLimits } from './request-limits.js';
 
 /** The one place that says which code is answered with which status. */
 export const STATUS: Readonly<Record<ErrorCode, number>> = {
@@ -58,7 +59,7 @@ interface Failure {
 @Catch()
 export class ErrorFilter implements ExceptionFilter {
   constructor(
-    private readonly logger: Logger,
+    @Log() private readonly logger: Logger,
     private readonly limits: RequestLimits,
   ) {}
 

@@ -1,9 +1,10 @@
-import type { Config } from '../config.js';
-import type { Limiter, Taken } from '../limits/limiter.js';
+import { Injectable } from '@nestjs/common';
+import { Config } from '../config.js';
+import { Limiter, type Taken } from '../limits/limiter.js';
 import { networkOf } from '../limits/network.js';
 import { RateLimited } from '../limits/rate-limited.js';
 import { isFull, type Place } from '../limits/windows.js';
-import type { Metrics } from '../telemetry/metrics.js';
+import { Metrics } from '../telemetry/metrics.js';
 import type { Reply, Request } from './request.js';
 
 /** What an address may do only so often, beside everything else it may do. */
@@ -17,6 +18,7 @@ const EXEMPT = /^\/(health|docs|openapi\.(json|yaml)|metrics|\.well-known)(\/|\?
 type Policy = Place & { name: 'anonymous' | 'user' | Purpose };
 
 /** Counts requests: by user where one is known, by address where not, and some by what they are for as well. */
+@Injectable()
 export class RequestLimits {
   constructor(
     private readonly limiter: Limiter,

@@ -21,6 +21,13 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  private readonly cacheReads = new Counter({
+    name: 'cache_reads_total',
+    help: 'Reads by id, by cache and by the tier that had the row: memory, redis or none',
+    labelNames: ['cache', 'tier'],
+    registers: [this.registry],
+  });
+
   private readonly refusals = new Counter({
     name: 'rate_limit_refusals_total',
     help: 'Requests refused, by the limit that was reached',
@@ -37,6 +44,10 @@ export class Metrics {
   observeRequest(method: string, route: string, status: number, seconds: number): void {
     this.requests.inc({ method, route, status });
     this.durations.observe({ method, route }, seconds);
+  }
+
+  countCacheRead(cache: string, tier: 'memory' | 'redis' | 'none'): void {
+    this.cacheReads.inc({ cache, tier });
   }
 
   countRefusal(policy: string): void {

@@ -4,6 +4,7 @@ import { UnitOfWork } from '../../database/unit-of-work.js';
 import { type ErrorDetail, ForbiddenError, ValidationError } from '../../errors.js';
 import { may, type Principal } from '../../permissions.js';
 import { EventsService } from '../events/index.js';
+import { CachedProducts } from './cached-products.js';
 import { toProduct } from './catalogue.dto.js';
 import { InsufficientStock, ProductNotFound, type Shortage } from './catalogue.errors.js';
 import { CatalogueRepository, type ProductFilters } from './catalogue.repository.js';
@@ -30,6 +31,7 @@ export interface Line extends Quantity {
 export class CatalogueService {
   constructor(
     private readonly products: CatalogueRepository,
+    private readonly shown: CachedProducts,
     private readonly adjustments: StockAdjustmentsRepository,
     private readonly events: EventsService,
     private readonly unitOfWork: UnitOfWork,
@@ -45,7 +47,7 @@ export class CatalogueService {
 
   /** @throws ProductNotFound, also where the caller may not know that there is one */
   async get(id: string, by: Principal | undefined): Promise<Product> {
-    const product = await this.products.findById(id);
+    const product = await this.shown.findById(id);
     if (product === null || !(product.isOnSale || may(by, 'read'))) throw new ProductNotFound();
     return product;
   }

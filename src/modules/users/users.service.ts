@@ -5,6 +5,7 @@ import { ForbiddenError, ValidationError } from '../../errors.js';
 import { Guesses } from '../../limits/guesses.js';
 import { assertMay, may, type Principal, type Role } from '../../permissions.js';
 import { EventsService } from '../events/index.js';
+import { CachedUsers } from './cached-users.js';
 import { Passwords } from './passwords.js';
 import { User } from './user.entity.js';
 import { toUser } from './users.dto.js';
@@ -35,6 +36,7 @@ export class UsersService {
 
   constructor(
     private readonly users: UsersRepository,
+    private readonly shown: CachedUsers,
     private readonly passwords: Passwords,
     private readonly events: EventsService,
     private readonly unitOfWork: UnitOfWork,
@@ -54,7 +56,7 @@ export class UsersService {
 
   /** @throws UserNotFound, ForbiddenError */
   async get(id: string, by: Principal): Promise<User> {
-    const user = await this.users.findById(id);
+    const user = await this.shown.findById(id);
     if (user === null) throw new UserNotFound();
     assertMay(by, 'read', id);
     return user;
