@@ -19,8 +19,9 @@ export interface Stamp {
 
 /** Where the rows are. */
 export interface Source<Row extends Stamp, Now extends Stamp> {
-  /** Begins the key of every entry; with another number in it, entries of another shape are never met. */
-  prefix: string;
+  name: string;
+  /** Of the shape of an entry: with another number the entries of an older or newer release are never met. */
+  shape: number;
   /** Those of the rows that there are, read now. */
   stamps(ids: string[]): Promise<Now[]>;
   rows(ids: string[]): Promise<Row[]>;
@@ -59,22 +60,22 @@ export class RowCache<Row extends Stamp, Now extends Stamp> {
 
   /** The row, and what is said of it now. Shared by all who ask: not to be changed. */
   async find(id: string): Promise<{ row: Row; now: Now | Row } | null> {
-    const key = `${this.source.prefix}:${id}`;
+    const key = this.keyOf(id);
     const tier = this.memory.has(key) ? 'memory' : 'redis';
     const known = await this.cache.get<Entry<Row>>(key);
     if (known === 'absent') {
-      this.metrics.countCacheRead(this.source.prefix, tier);
+      this.metrics.countCacheRead(this.source.name, tier);
       return null;
     }
     if (known !== undefined) {
       const now = await this.stamps.of(id);
       if (now?.stamp === known.stamp) {
-        this.metrics.countCacheRead(this.source.prefix, tier);
+        this.metrics.countCacheRead(this.source.name, tier);
         if (tier === 'redis') await this.cache.stores[0]?.set(key, known, jittered(TTL_MS));
         return { row: known, now };
       }
     }
-    this.metrics.countCacheRead(this.source.prefix, 'none');
+    this.metrics.countCacheRead(this.source.name, 'none');
     const row = await this.rows.of(id);
     if (row === undefined) {
       await this.cache.set<Entry<Row>>(key, 'absent', jittered(ABSENT_MS));
@@ -86,7 +87,11 @@ export class RowCache<Row extends Stamp, Now extends Stamp> {
 
   /** Not needed to be right, but what was erased should not lie about. */
   async forget(id: string): Promise<void> {
-    await this.cache.del(`${this.source.prefix}:${id}`);
+    await this.cache.del(this.keyOf(id));
+  }
+
+  private keyOf(id: string): string {
+    return `stoa:cache:${this.source.name}:${this.source.shape}:${id}`;
   }
 }
 

@@ -19,7 +19,8 @@ export class CachedProducts {
   ) {
     this.cache = new RowCache(
       {
-        prefix: 'stoa:cache:product:1',
+        name: 'product',
+        shape: 1,
         stamps: (ids) => products.stampsOf(ids),
         rows: (ids) => products.storedByIds(ids),
       },

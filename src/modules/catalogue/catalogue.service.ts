@@ -72,8 +72,8 @@ export class CatalogueService {
   }
 
   /** Archives it where an order names it: the order's line goes on pointing at it. @throws ProductNotFound */
-  delete(id: string): Promise<void> {
-    return this.unitOfWork.run(async () => {
+  async delete(id: string): Promise<void> {
+    await this.unitOfWork.run(async () => {
       const product = await this.lock(id);
       if (await this.products.isOrdered(id)) {
         product.archive();
@@ -84,6 +84,7 @@ export class CatalogueService {
       await this.products.delete(id);
       await this.events.record('product.deleted', product, toProduct(product));
     });
+    await this.shown.forget(id);
   }
 
   /** @throws ProductNotFound, InsufficientStock, ValidationError */

@@ -19,7 +19,8 @@ export class CachedUsers {
   ) {
     this.cache = new RowCache(
       {
-        prefix: 'stoa:cache:user:1',
+        name: 'user',
+        shape: 1,
         stamps: (ids) => users.stampsOf(ids),
         rows: (ids) => users.storedByIds(ids),
       },

@@ -94,8 +94,8 @@ export class UsersService {
    *
    * @throws UserNotFound, ForbiddenError, LastAdmin, ConflictError
    */
-  delete(id: string, by: Principal): Promise<void> {
-    return this.unitOfWork.run(async () => {
+  async delete(id: string, by: Principal): Promise<void> {
+    await this.unitOfWork.run(async () => {
       const admins = await this.users.lockAdmins();
       const user = await this.users.lockById(id);
       if (user === null) throw new UserNotFound();
@@ -105,6 +105,7 @@ export class UsersService {
       user.erase();
       await this.save(user, 'user.deleted');
     });
+    await this.shown.forget(id);
   }
 
   /** The user with this email and password, or null; both cases take the same time. */
