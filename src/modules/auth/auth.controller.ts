@@ -22,7 +22,7 @@ export class AuthController {
   @Post('register')
   @Public({ ignoresToken: true })
   @LimitedBy('register')
-  @Answers(201, TokensView, { conflict: 'The email is taken' })
+  @Answers(201, TokensView, { fails: ['EMAIL_TAKEN'] })
   async register(@Body() body: RegisterDto, @Client() client: ClientInfo): Promise<Created<TokensView>> {
     const tokens = toTokens(await this.auth.register(body, client), this.config);
     return new Created(`/users/${tokens.user.id}`, tokens);
@@ -31,7 +31,7 @@ export class AuthController {
   /** Log in */
   @Post('login')
   @Public({ ignoresToken: true })
-  @Answers(200, TokensView)
+  @Answers(200, TokensView, { fails: ['INVALID_CREDENTIALS'] })
   async login(@Body() body: LoginDto, @Client() client: ClientInfo): Promise<TokensView> {
     const { email, password } = body;
     const pair = await this.guesses.login(
@@ -42,16 +42,22 @@ export class AuthController {
     return toTokens(pair, this.config);
   }
 
-  /** Get new tokens for a refresh token, which is spent by this */
+  /**
+   * Refresh
+   * @remarks Gives new tokens for a refresh token, which is spent by this
+   */
   @Post('refresh')
   @Public({ ignoresToken: true })
   @LimitedBy('refresh')
-  @Answers(200, TokensView)
+  @Answers(200, TokensView, { fails: ['UNAUTHORIZED', 'TOKEN_EXPIRED', 'TOKEN_REVOKED', 'TOKEN_REUSED'] })
   async refresh(@Body() { refreshToken }: RefreshDto): Promise<TokensView> {
     return toTokens(await this.auth.refresh(refreshToken), this.config);
   }
 
-  /** Log out: ends this session and all of its tokens */
+  /**
+   * Log out
+   * @remarks Ends this session and all of its tokens, at once
+   */
   @Post('logout')
   @Secured()
   @Answers(204, null)
