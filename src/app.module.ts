@@ -13,8 +13,10 @@ import { ErrorFilter } from './http/error.filter.js';
 import { IdempotencyInterceptor } from './http/idempotency.interceptor.js';
 import { NoQueryInterceptor } from './http/no-query.interceptor.js';
 import { RateLimitGuard, rateLimits } from './http/rate-limit.guard.js';
+import { RequestLimits } from './http/request-limits.js';
 import { UnmatchedController } from './http/unmatched.controller.js';
 import { RequestValidationPipe } from './http/validation.pipe.js';
+import { LimitsModule } from './limits/limits.module.js';
 import { AuthModule } from './modules/auth/index.js';
 import { CatalogueModule } from './modules/catalogue/index.js';
 import { EventsModule } from './modules/events/index.js';
@@ -24,7 +26,9 @@ import { LedgerModule } from './modules/ledger/index.js';
 import { MailModule } from './modules/mail/index.js';
 import { OrdersModule } from './modules/orders/index.js';
 import { UsersModule } from './modules/users/index.js';
+import { Redis } from './redis/redis.js';
 import { LOGGER } from './telemetry/logger.js';
+import { Metrics } from './telemetry/metrics.js';
 
 /** What main.ts has opened before there is an application. */
 export interface Foundations {
@@ -32,6 +36,8 @@ export interface Foundations {
   logger: Logger;
   dataSource: DataSource;
   cursorKey: CursorKey;
+  redis: Redis;
+  metrics: Metrics;
 }
 
 /** Everything global, in the order in which a request meets it; `http/fastify.ts` has what comes before and after. */
@@ -44,7 +50,9 @@ const pipeline: Provider[] = [
   { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
   { provide: APP_INTERCEPTOR, useClass: NoQueryInterceptor },
   { provide: APP_PIPE, useClass: RequestValidationPipe },
-  { provide: APP_FILTER, useFactory: (logger: Logger) => new ErrorFilter(logger), inject: [LOGGER] },
+  { provide: APP_FILTER, useExisting: ErrorFilter },
+  ErrorFilter,
+  RequestLimits,
 ];
 
 @Global()
@@ -53,10 +61,12 @@ class FoundationsModule {}
 
 @Module({})
 export class AppModule {
-  static on({ config, logger, dataSource, cursorKey }: Foundations): DynamicModule {
+  static on({ config, logger, dataSource, cursorKey, redis, metrics }: Foundations): DynamicModule {
     const values: Provider[] = [
       { provide: Config, useValue: config },
       { provide: LOGGER, useValue: logger },
+      { provide: Redis, useValue: redis },
+      { provide: Metrics, useValue: metrics },
     ];
     return {
       module: AppModule,
@@ -64,6 +74,7 @@ export class AppModule {
         { module: FoundationsModule, providers: values, exports: values },
         DatabaseModule.over(dataSource, cursorKey),
         ThrottlerModule.forRoot(rateLimits(config)),
+        LimitsModule,
         AuthModule,
         UsersModule,
         CatalogueModule,

@@ -102,6 +102,7 @@ export async function startApp(
     ADMIN_PASSWORD: ADMIN.password,
     RATE_LIMIT_ANONYMOUS: '0',
     RATE_LIMIT_USER: '0',
+    RATE_LIMIT_LOGIN: '0',
     LOG_LEVEL: 'info',
     SHUTDOWN_DELAY: '0',
     ...env,

@@ -47,9 +47,10 @@ export class Contract {
     const template = this.templateOf(path, method);
     if (template === undefined || ['HEAD', 'OPTIONS'].includes(method)) return;
     const operations = this.document.paths[template]!;
-    // A method that the path does not take has no operation of its own: any other tells what 405 looks like.
+    // A method that the path does not take has no operation of its own: any other tells what a 405 or 429 looks like.
     const other = Object.keys(operations).find((name) => operations[name]!.responses?.[status] !== undefined);
-    const name = method.toLowerCase() in operations ? method.toLowerCase() : status === 405 ? other : undefined;
+    const name =
+      method.toLowerCase() in operations ? method.toLowerCase() : [405, 429].includes(status) ? other : undefined;
     if (name === undefined) return this.fail(exchange, `the document has no ${method} ${template}`);
 
     const pointer = ['paths', template, name, 'responses', String(status)];

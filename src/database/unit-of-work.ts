@@ -79,6 +79,11 @@ export class UnitOfWork {
     }
   }
 
+  /** Whether the caller is inside of one. */
+  get isRunning(): boolean {
+    return this.current.getStore() !== undefined;
+  }
+
   /** What a repository speaks to: the transaction of the running unit, or the pool outside of one. */
   async manager(): Promise<EntityManager> {
     return this.current.getStore()?.manager() ?? this.dataSource.manager;

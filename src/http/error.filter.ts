@@ -4,11 +4,13 @@ import type { Logger } from 'pino';
 import { IdempotencyInProgress } from '../database/idempotency.js';
 import { translateFailure } from '../database/postgres-errors.js';
 import { DomainError, type ErrorCode, UnavailableError } from '../errors.js';
+import { RateLimited } from '../limits/rate-limited.js';
+import { Log } from '../telemetry/logger.js';
 import { prefersProblem } from './accept.js';
 import { metaOf } from './envelope.interceptor.js';
 import type { Reply, Request } from './request.js';
 import { MethodNotAllowed, unmatched } from './unmatched.controller.js';
-import { RateLimited } from './rate-limit.guard.js';
+import { RequestLimits } from './request-limits.js';
 
 /** The one place that says which code is answered with which status. */
 export const STATUS: Readonly<Record<ErrorCode, number>> = {
@@ -58,17 +60,35 @@ interface Failure {
 /** Answers every failure in the one form that clients know. A defect is logged with its stack and never shown. */
 @Catch()
 export class ErrorFilter implements ExceptionFilter {
-  constructor(private readonly logger: Logger) {}
+  constructor(
+    @Log() private readonly logger: Logger,
+    private readonly limits: RequestLimits,
+  ) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
     const reply = host.switchToHttp().getResponse<Reply>();
     if (!reply.sent) this.answer(error, host.switchToHttp().getRequest<Request>(), reply);
   }
 
-  /** Also for what goes wrong before Nest has the request. */
+  /** Also for what goes wrong before Nest has the request: what no guard has counted yet is counted here. */
   answer(thrown: unknown, request: Request, reply: Reply): void {
     // Ours are domain errors: Nest's own says that nothing outside of the API has matched.
     const error = thrown instanceof NotFoundException ? unmatched(request) : thrown;
+    if (request.isCounted === true) {
+      this.send(error, request, reply);
+      return;
+    }
+    void this.limits.countEarly(request, reply).then(
+      () => {
+        this.send(error, request, reply);
+      },
+      (refusal: unknown) => {
+        this.send(refusal, request, reply);
+      },
+    );
+  }
+
+  private send(error: unknown, request: Request, reply: Reply): void {
     const failure = this.describe(error);
     const status = STATUS[failure.code];
     const meta = metaOf(request);

@@ -10,7 +10,7 @@ import { requestContext } from '../telemetry/request-context.js';
 import { keepRawBodies } from './body.js';
 import { answerBrokenRequest } from './broken-requests.js';
 import type { Drain } from './drain.js';
-import { ErrorFilter } from './error.filter.js';
+import type { ErrorFilter } from './error.filter.js';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { routeTable } from './unmatched.controller.js';
 
@@ -24,11 +24,12 @@ export interface Below {
   metrics: Metrics;
   drain: Drain;
   pool: Pool;
+  /** Known only when the application has been made. */
+  failures: () => ErrorFilter;
 }
 
 /** The web server below Nest: what every request passes before and after any route, also where none matches. */
-export function createAdapter({ config, logger, metrics, drain, pool }: Below): FastifyAdapter {
-  const failures = new ErrorFilter(logger);
+export function createAdapter({ config, logger, metrics, drain, pool, failures }: Below): FastifyAdapter {
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
     trustProxy: config.trustProxy.length > 0 ? [...config.trustProxy] : false,
@@ -41,7 +42,7 @@ export function createAdapter({ config, logger, metrics, drain, pool }: Below): 
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
       reply.header('X-Request-Id', request.id);
-      failures.answer(error, request, reply);
+      failures().answer(error, request, reply);
     },
   });
 
@@ -62,11 +63,11 @@ export function createAdapter({ config, logger, metrics, drain, pool }: Below): 
     const vary = reply.getHeader('Vary');
     reply.header('Vary', vary === undefined ? 'Authorization, Accept' : `${String(vary)}, Authorization, Accept`);
     if (pool.isOverrun && !request.url.startsWith('/health')) {
-      failures.answer(new UnavailableError('More comes than can be answered, try again'), request, reply);
+      failures().answer(new UnavailableError('More comes than can be answered, try again'), request, reply);
       return;
     }
     if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
-      failures.answer(new MalformedError('A request needs a Host header'), request, reply);
+      failures().answer(new MalformedError('A request needs a Host header'), request, reply);
       return;
     }
     requestContext.run({ requestId: request.id }, done);

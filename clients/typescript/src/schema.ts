@@ -693,7 +693,10 @@ export interface components {
             success: false;
         };
         JobView: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @example 2
+             */
             attempts: number;
             /** Format: date-time */
             createdAt: string;
@@ -702,9 +705,15 @@ export interface components {
              * @example 4711
              */
             id: string;
-            /** @description Why the last attempt failed; nothing of what the job is about */
+            /**
+             * @description Why the last attempt failed; nothing of what the job is about
+             * @example connect ECONNREFUSED
+             */
             lastError: string | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @example 10
+             */
             maxAttempts: number;
             /**
              * @description The name of the task where the job is in no queue of its own
@@ -716,7 +725,10 @@ export interface components {
              * @description When it is, or was, due: where it failed, the next attempt
              */
             runAt: string;
-            /** @enum {string} */
+            /**
+             * @example failed
+             * @enum {string}
+             */
             state: "scheduled" | "ready" | "running" | "failed" | "dead";
         };
         ListMeta: {
@@ -2437,10 +2449,10 @@ export interface operations {
                      *         {
                      *           "id": "4711",
                      *           "queue": "mail.send",
-                     *           "state": "scheduled",
-                     *           "attempts": 1,
-                     *           "maxAttempts": 1,
-                     *           "lastError": null,
+                     *           "state": "failed",
+                     *           "attempts": 2,
+                     *           "maxAttempts": 10,
+                     *           "lastError": "connect ECONNREFUSED",
                      *           "runAt": "2026-01-31T09:30:00.000Z",
                      *           "createdAt": "2026-01-31T09:30:00.000Z"
                      *         }
@@ -2511,10 +2523,10 @@ export interface operations {
                      *       "data": {
                      *         "id": "4711",
                      *         "queue": "mail.send",
-                     *         "state": "scheduled",
-                     *         "attempts": 1,
-                     *         "maxAttempts": 1,
-                     *         "lastError": null,
+                     *         "state": "failed",
+                     *         "attempts": 2,
+                     *         "maxAttempts": 10,
+                     *         "lastError": "connect ECONNREFUSED",
                      *         "runAt": "2026-01-31T09:30:00.000Z",
                      *         "createdAt": "2026-01-31T09:30:00.000Z"
                      *       },

@@ -5,6 +5,7 @@ import { type ErrorDetail, ForbiddenError, ValidationError } from '../../errors.
 import { may, type Principal } from '../../permissions.js';
 import { anyVersion, type VersionCheck } from '../../versions.js';
 import { EventsService } from '../events/index.js';
+import { CachedProducts } from './cached-products.js';
 import { toProduct } from './catalogue.dto.js';
 import { InsufficientStock, ProductNotFound, type Shortage } from './catalogue.errors.js';
 import { CatalogueRepository, type ProductFilters } from './catalogue.repository.js';
@@ -31,6 +32,7 @@ export interface Line extends Quantity {
 export class CatalogueService {
   constructor(
     private readonly products: CatalogueRepository,
+    private readonly shown: CachedProducts,
     private readonly adjustments: StockAdjustmentsRepository,
     private readonly events: EventsService,
     private readonly unitOfWork: UnitOfWork,
@@ -46,7 +48,7 @@ export class CatalogueService {
 
   /** @throws ProductNotFound, also where the caller may not know that there is one */
   async get(id: string, by: Principal | undefined): Promise<Product> {
-    const product = await this.products.findById(id);
+    const product = await this.shown.findById(id);
     if (product === null || !(product.isOnSale || may(by, 'read'))) throw new ProductNotFound();
     return product;
   }
@@ -76,8 +78,8 @@ export class CatalogueService {
   }
 
   /** Archives it where an order names it: the order's line goes on pointing at it. @throws ProductNotFound, StaleVersion */
-  delete(id: string, check: VersionCheck = anyVersion): Promise<void> {
-    return this.unitOfWork.run(async () => {
+  async delete(id: string, check: VersionCheck = anyVersion): Promise<void> {
+    await this.unitOfWork.run(async () => {
       const product = await this.lock(id);
       check(product.version);
       if (await this.products.isOrdered(id)) {
@@ -89,6 +91,7 @@ export class CatalogueService {
       await this.products.delete(id);
       await this.events.record('product.deleted', product, toProduct(product));
     });
+    await this.shown.forget(id);
   }
 
   /** @throws ProductNotFound, InsufficientStock, ValidationError */

@@ -3,9 +3,11 @@ import type { Page, PageRequest } from '../../database/paging.js';
 import { IdempotencyKeys } from '../../database/idempotency.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { ForbiddenError, ValidationError } from '../../errors.js';
+import { Guesses } from '../../limits/guesses.js';
 import { assertMay, may, type Principal, type Role } from '../../permissions.js';
 import { anyVersion, type VersionCheck } from '../../versions.js';
 import { EventsService } from '../events/index.js';
+import { CachedUsers } from './cached-users.js';
 import { Passwords } from './passwords.js';
 import { User } from './user.entity.js';
 import { toUser } from './users.dto.js';
@@ -36,10 +38,12 @@ export class UsersService {
 
   constructor(
     private readonly users: UsersRepository,
+    private readonly shown: CachedUsers,
     private readonly passwords: Passwords,
     private readonly events: EventsService,
     private readonly unitOfWork: UnitOfWork,
     private readonly idempotency: IdempotencyKeys,
+    private readonly guesses: Guesses,
   ) {}
 
   /** Lets a module that users know nothing of have its say before one is erased. */
@@ -55,7 +59,7 @@ export class UsersService {
 
   /** @throws UserNotFound, ForbiddenError */
   async get(id: string, by: Principal): Promise<User> {
-    const user = await this.users.findById(id);
+    const user = await this.shown.findById(id);
     if (user === null) throw new UserNotFound();
     assertMay(by, 'read', id);
     return user;
@@ -94,8 +98,8 @@ export class UsersService {
    *
    * @throws UserNotFound, ForbiddenError, StaleVersion, LastAdmin, ConflictError
    */
-  delete(id: string, by: Principal, check: VersionCheck = anyVersion): Promise<void> {
-    return this.unitOfWork.run(async () => {
+  async delete(id: string, by: Principal, check: VersionCheck = anyVersion): Promise<void> {
+    await this.unitOfWork.run(async () => {
       const admins = await this.users.lockAdmins();
       const user = await this.users.lockById(id);
       if (user === null) throw new UserNotFound();
@@ -107,6 +111,7 @@ export class UsersService {
       user.erase();
       await this.save(user, 'user.deleted');
     });
+    await this.shown.forget(id);
   }
 
   /** The user with this email and password, or null; both cases take the same time. */
@@ -114,6 +119,10 @@ export class UsersService {
     const user = await this.users.findByEmail(email);
     const passwordHash = user && (await this.users.passwordHashOf(user.id));
     return (await this.passwords.verify(passwordHash, password)) ? user : null;
+  }
+
+  findByEmail(email: string): Promise<User | null> {
+    return this.users.findByEmail(email);
   }
 
   /** Null for an unknown or an erased one. */
@@ -168,6 +177,8 @@ export class UsersService {
 
   private async confirm(id: string, password: string | undefined): Promise<void> {
     if (password === undefined) throw ValidationError.of('currentPassword', 'is required to change your own email');
-    if (!(await this.passwords.verify(await this.users.passwordHashOf(id), password))) throw new WrongPassword();
+    await this.guesses.ofUser(id, async () => {
+      if (!(await this.passwords.verify(await this.users.passwordHashOf(id), password))) throw new WrongPassword();
+    });
   }
 }
