@@ -19,7 +19,9 @@ import { AuthModule } from './modules/auth/index.js';
 import { CatalogueModule } from './modules/catalogue/index.js';
 import { EventsModule } from './modules/events/index.js';
 import { HealthModule } from './modules/health/index.js';
+import { JobsModule } from './modules/jobs/index.js';
 import { LedgerModule } from './modules/ledger/index.js';
+import { MailModule } from './modules/mail/index.js';
 import { OrdersModule } from './modules/orders/index.js';
 import { UsersModule } from './modules/users/index.js';
 import { LOGGER } from './telemetry/logger.js';
@@ -68,6 +70,8 @@ export class AppModule {
         OrdersModule,
         LedgerModule,
         EventsModule,
+        JobsModule,
+        MailModule,
         HealthModule,
       ],
       controllers: [UnmatchedController],

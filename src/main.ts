@@ -11,15 +11,18 @@ import type { DataSource } from 'typeorm';
 import { AppModule } from './app.module.js';
 import { type Config, ConfigError, readConfig } from './config.js';
 import { connect } from './database/connect.js';
-import { migrate } from './database/migrate.js';
+import { poolOf } from './database/data-source.js';
+import { prepareSchema } from './database/migrate.js';
 import { CursorKey } from './database/paging.js';
 import { fillIn } from './development.js';
 import { Drain } from './http/drain.js';
 import { createAdapter } from './http/fastify.js';
-import { createDocument, serveDocument } from './http/openapi.js';
+import { createDocument } from './http/openapi/document.js';
+import { serveDocument } from './http/openapi/serve.js';
 import { API_VERSIONS } from './http/versions.js';
 import { CatalogueService } from './modules/catalogue/index.js';
 import { Lifecycle } from './modules/health/index.js';
+import { JobsWorker } from './modules/jobs/index.js';
 import { FirstAdmin } from './modules/users/index.js';
 import { stopWhenTold } from './stop.js';
 import { createLogger, NestLogger } from './telemetry/logger.js';
@@ -43,7 +46,9 @@ async function main(): Promise<void> {
     announce: () => {
       lifecycle.isStopping = true;
     },
-    finish: () => drain.run(app.getHttpServer()),
+    finish: async () => {
+      await Promise.all([drain.run(app.getHttpServer()), app.get(JobsWorker).stop()]);
+    },
     release: async () => {
       await app.close();
       metricsServer?.close();
@@ -56,18 +61,10 @@ async function main(): Promise<void> {
   const { port } = app.getHttpServer().address() as AddressInfo;
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
   logger.info({ url }, 'Listening');
+  if (config.jobs === 'inline') app.get(JobsWorker).start();
   if (config.environment === 'development') {
     if (embedded !== undefined) await app.get(CatalogueService).loadDemo();
     greet(url, app.get(FirstAdmin).madeUpPassword, config);
-  }
-}
-
-async function prepareSchema(config: Config, dataSource: DataSource, logger: Logger): Promise<void> {
-  if (config.migrate) {
-    const applied = await migrate(dataSource);
-    if (applied.length > 0) logger.info({ applied }, 'Migrated');
-  } else if (await dataSource.showMigrations()) {
-    throw new ConfigError(['MIGRATE is off and the database lacks migrations: run `node dist/src/migrate.js` first']);
   }
 }
 
@@ -83,7 +80,7 @@ async function createApp({ config, logger, dataSource, metrics, drain }: Parts):
   const cursorKey = new CursorKey(Buffer.from(hkdfSync('sha256', config.jwtSecret ?? '', '', 'stoa cursors', 32)));
   const app = await NestFactory.create<NestFastifyApplication>(
     AppModule.on({ config, logger, dataSource, cursorKey }),
-    createAdapter(config, logger, metrics, drain),
+    createAdapter({ config, logger, metrics, drain, pool: poolOf(dataSource) }),
     { logger: new NestLogger(logger), bodyParser: false, abortOnError: false },
   );
   app.setGlobalPrefix('api', { exclude: ['health', 'health/live', 'health/ready'] });

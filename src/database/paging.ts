@@ -55,6 +55,8 @@ export interface SortKey<T> {
 export interface ListDefinition<T> {
   /** Cursors of one list are not good for another. */
   name: string;
+  /** Of the ids; `uuid` where nothing is said. */
+  idType?: 'uuid' | 'bigint';
   sortKeys: Readonly<Record<string, SortKey<T>>>;
   defaultSort: { by: string; order: SortOrder };
 }
@@ -105,7 +107,7 @@ export class Pager {
     if (request.cursor !== undefined) {
       const after = this.open(request.cursor, binding);
       query.andWhere(
-        `(${sortKey.sql}, ${id}) ${direction === 'ASC' ? '>' : '<'} (:after::${sortKey.type}, :afterId::uuid)`,
+        `(${sortKey.sql}, ${id}) ${direction === 'ASC' ? '>' : '<'} (:after::${sortKey.type}, :afterId::${list.idType ?? 'uuid'})`,
         {
           after: after.key,
           afterId: after.id,

@@ -3,9 +3,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import type { Config } from '../config.js';
+import type { Pool } from '../database/pool.js';
+import { MalformedError, UnavailableError } from '../errors.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { requestContext } from '../telemetry/request-context.js';
-import { MalformedError } from '../errors.js';
 import { keepRawBodies } from './body.js';
 import { answerBrokenRequest } from './broken-requests.js';
 import type { Drain } from './drain.js';
@@ -16,8 +17,17 @@ import { routeTable } from './unmatched.controller.js';
 const BODY_LIMIT = 100 * 1024;
 const REQUEST_ID = /^[A-Za-z0-9._-]{8,128}$/;
 
+/** What the web server is built on. */
+export interface Below {
+  config: Config;
+  logger: Logger;
+  metrics: Metrics;
+  drain: Drain;
+  pool: Pool;
+}
+
 /** The web server below Nest: what every request passes before and after any route, also where none matches. */
-export function createAdapter(config: Config, logger: Logger, metrics: Metrics, drain: Drain): FastifyAdapter {
+export function createAdapter({ config, logger, metrics, drain, pool }: Below): FastifyAdapter {
   const failures = new ErrorFilter(logger);
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
@@ -53,6 +63,10 @@ export function createAdapter(config: Config, logger: Logger, metrics: Metrics, 
     reply.header('Vary', vary === undefined ? 'Authorization, Accept' : `${String(vary)}, Authorization, Accept`);
     if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
       failures.answer(new MalformedError('A request needs a Host header'), request, reply);
+      return;
+    }
+    if (pool.isOverrun && !request.url.startsWith('/health')) {
+      failures.answer(new UnavailableError('More comes than can be answered, try again'), request, reply);
       return;
     }
     requestContext.run({ requestId: request.id }, done);

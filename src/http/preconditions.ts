@@ -1,18 +1,15 @@
-import { applyDecorators, createParamDecorator, type ExecutionContext, SetMetadata } from '@nestjs/common';
-import { ApiExtension, ApiHeader, ApiResponse } from '@nestjs/swagger';
+import { createParamDecorator, type ExecutionContext, SetMetadata } from '@nestjs/common';
 import { MalformedError } from '../errors.js';
 import { StaleVersion, type VersionCheck } from '../versions.js';
 import type { Request } from './request.js';
 
 export const TAGGED = 'stoa:tagged';
-export const TAGGED_OPERATION = 'x-tagged';
 
 /**
  * What an answer's ETag says, without the quotes: `of` is given what the handler returns. It begins with the resource's
  * version, and goes on, behind a dash, with what else of the answer can change while the version stays.
  */
-export const Tagged = <T>(of: TagOf<T>) =>
-  applyDecorators(SetMetadata(TAGGED, of), ApiExtension(TAGGED_OPERATION, true));
+export const Tagged = <T>(of: TagOf<T>) => SetMetadata(TAGGED, of);
 export type TagOf<T> = (view: T) => string;
 
 /** The tag of a resource whose version changes with all that is shown of it. */
@@ -22,20 +19,8 @@ export const byVersion = ({ version }: { version: number }): string => `${versio
  * The check that a write makes once it holds the row: whether the version is one of those that `If-Match` names, and
  * none of those that `If-None-Match` does. RFC 9110, section 13.1.
  */
-export const IfMatch = createParamDecorator(
-  (_: unknown, context: ExecutionContext): VersionCheck => versionCheck(context.switchToHttp().getRequest<Request>()),
-  [
-    (target, name) => {
-      if (name === undefined) return;
-      const handler = Object.getOwnPropertyDescriptor(target, name) as PropertyDescriptor;
-      ApiHeader({
-        name: 'If-Match',
-        description: 'The `ETag` of what you mean to change: where it has been changed since, the answer is 412',
-        example: '"3"',
-      })(target, name, handler);
-      ApiResponse({ status: 412, description: 'It has been changed since' })(target, name, handler);
-    },
-  ],
+export const IfMatch = createParamDecorator((_: unknown, context: ExecutionContext): VersionCheck =>
+  versionCheck(context.switchToHttp().getRequest<Request>()),
 );
 
 export function versionCheck({ headers }: Pick<Request, 'headers'>): VersionCheck {

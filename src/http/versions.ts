@@ -1,5 +1,4 @@
 import { SetMetadata } from '@nestjs/common';
-import type { OpenAPIObject } from '@nestjs/swagger';
 import type { Reply, Request } from './request.js';
 
 /** Every route answers under each of them, unless its `@Version` says otherwise. */
@@ -31,21 +30,4 @@ export function announceSuccessor({ by, since }: Succeeded, request: Request, re
     Deprecation: `@${since.getTime() / 1000}`,
     Link: `<${successor}>; rel="successor-version"`,
   });
-}
-
-/**
- * Leaves in the document, of the later version, only what differs: a reader should not have to compare every route with
- * its twin.
- */
-export function withoutTwins(document: OpenAPIObject): void {
-  for (const [path, item] of Object.entries(document.paths)) {
-    const twin = document.paths[path.replace(VERSION_PREFIX, '/api/v1')];
-    if (twin === undefined || twin === item) continue;
-    const methods = item as unknown as Record<string, { operationId?: string }>;
-    const twins = twin as unknown as typeof methods;
-    for (const method of Object.keys(methods)) {
-      if (methods[method]?.operationId === twins[method]?.operationId) Reflect.deleteProperty(methods, method);
-    }
-    if (Object.keys(methods).length === 0) Reflect.deleteProperty(document.paths, path);
-  }
 }

@@ -88,3 +88,27 @@ describe('a database that goes away', () => {
     dataOf(await user.get('/orders'));
   });
 });
+
+describe('a database that is too slow for what comes', () => {
+  it('is kept from more: who comes late is refused at once, and who waits gets their answer', async () => {
+    const app = await startApp({ DATABASE_POOL_MAX: '1' });
+    try {
+      const user = await app.register();
+      const [{ pid }] = (await app.sql(
+        `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'stoa'`,
+      )) as [{ pid: number }];
+      // A process that is stopped holds on to what it does, and so to the only connection.
+      process.kill(pid, 'SIGSTOP');
+      const waiting = Promise.all(Array.from({ length: 5 }, () => user.get('/orders')));
+      await sleep(5500);
+      const late = await timed(user.get('/orders'));
+      process.kill(pid, 'SIGCONT');
+      expect(failureOf(late)).toBe('503 SERVICE_UNAVAILABLE');
+      expect(late.took).toBeLessThan(500);
+      expect((await waiting).map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+      expect((await user.get('/orders')).status).toBe(200);
+    } finally {
+      await app.stop();
+    }
+  });
+});

@@ -95,7 +95,7 @@ export class CatalogueController {
   @Requires('write')
   @ApiId()
   @Tagged(tagOfProduct)
-  @Answers(201, ProductView, { conflict: 'There are not that many' })
+  @Answers(201, ProductView, { fails: ['INSUFFICIENT_STOCK'] })
   async adjustStock(
     @Id() id: string,
     @Body() body: AdjustStockDto,

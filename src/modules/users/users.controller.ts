@@ -31,7 +31,7 @@ export class UsersController {
   @Post()
   @Requires('admin')
   @Tagged(byVersion)
-  @Answers(201, UserView, { conflict: 'The email is taken' })
+  @Answers(201, UserView, { fails: ['EMAIL_TAKEN'] })
   async create(@Body() body: CreateUserDto): Promise<Created<UserView>> {
     const user = await this.users.create(body);
     return new Created(`/users/${user.id}`, toUser(user));
@@ -60,7 +60,7 @@ export class UsersController {
   @Put(':id')
   @ApiId()
   @Tagged(byVersion)
-  @Answers(200, UserView, { conflict: 'The email is taken, or this is the last admin' })
+  @Answers(200, UserView, { conflict: 'This is the last admin', fails: ['EMAIL_TAKEN'] })
   async replace(
     @Id() id: string,
     @Body() body: ReplaceUserDto,
@@ -74,7 +74,7 @@ export class UsersController {
   @Patch(':id')
   @ApiId()
   @Tagged(byVersion)
-  @Answers(200, UserView, { conflict: 'The email is taken, or this is the last admin' })
+  @Answers(200, UserView, { conflict: 'This is the last admin', fails: ['EMAIL_TAKEN'] })
   async update(
     @Id() id: string,
     @Body() body: UpdateUserDto,
