@@ -61,12 +61,12 @@ export function createAdapter({ config, logger, metrics, drain, pool }: Below): 
     // CORS may have put its Origin there before.
     const vary = reply.getHeader('Vary');
     reply.header('Vary', vary === undefined ? 'Authorization, Accept' : `${String(vary)}, Authorization, Accept`);
-    if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
-      failures.answer(new MalformedError('A request needs a Host header'), request, reply);
-      return;
-    }
     if (pool.isOverrun && !request.url.startsWith('/health')) {
       failures.answer(new UnavailableError('More comes than can be answered, try again'), request, reply);
+      return;
+    }
+    if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
+      failures.answer(new MalformedError('A request needs a Host header'), request, reply);
       return;
     }
     requestContext.run({ requestId: request.id }, done);

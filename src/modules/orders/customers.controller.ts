@@ -18,7 +18,7 @@ export class CustomersController {
   @Get(':id')
   @Tagged(tagOfCustomer)
   @ApiId()
-  @Answers(200, CustomerView)
+  @Answers(200, CustomerView, { operationId: 'getUserWithOrderSummary' })
   async get(@Id() id: string, @CurrentUser() user: Principal): Promise<CustomerView> {
     return toCustomer(await this.customers.get(id, user));
   }
