@@ -173,6 +173,13 @@ const TABLE: Row[] = [
     statuses: [401, 403, 403, 403, 201],
     make: async (scene) => ({ body: { accountId: await accountOf(scene), amount: 5 } }),
   },
+  { route: 'GET /jobs', statuses: [401, 403, 403, 403, 200] },
+  // There is none: that an admin is told so means that they are let in.
+  {
+    route: 'POST /jobs/{id}/retries',
+    statuses: [401, 403, 403, 403, 404],
+    make: () => ({ path: '/jobs/999999999/retries' }),
+  },
   { route: 'GET /ledger/trial-balance', statuses: [401, 403, 403, 403, 200] },
 
   // Last, as it ends the caller's session.

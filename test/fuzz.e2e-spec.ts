@@ -136,7 +136,8 @@ class Values {
     }
   }
 
-  private integer({ minimum = 0, maximum = 1000 }: Schema): fc.Arbitrary<number> {
+  private integer(schema: Schema): fc.Arbitrary<number> {
+    const [minimum, maximum] = [Number(schema.minimum ?? 0), Number(schema.maximum ?? 1000)];
     const small = fc.integer({ min: minimum, max: Math.max(minimum, Math.min(maximum, minimum + 20)) });
     return fc.oneof({ weight: 5, arbitrary: small }, fc.constantFrom(minimum, maximum));
   }
@@ -204,7 +205,7 @@ function bodyOf(good: fc.Arbitrary<unknown>): fc.Arbitrary<string | undefined> {
 
 /** Percent-encoded, also where it is no text at all. */
 const encode = (value: unknown): string =>
-  encodeURIComponent((typeof value === 'object' ? JSON.stringify(value) : String(value)).toWellFormed());
+  encodeURIComponent((typeof value === 'string' ? value : JSON.stringify(value)).toWellFormed());
 const HEADER_TEXTS = HOSTILE_TEXTS.filter((value) => /^[\t\x20-\x7e]*$/.test(value));
 
 describe('the whole document, fuzzed', () => {
