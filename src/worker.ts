@@ -9,6 +9,7 @@ import { CursorKey } from './database/paging.js';
 import { fillIn } from './development.js';
 import { JobsWorker } from './modules/jobs/index.js';
 import { stopWhenTold } from './stop.js';
+import { Redis } from './redis/redis.js';
 import { createLogger, NestLogger } from './telemetry/logger.js';
 import { Metrics } from './telemetry/metrics.js';
 
@@ -30,6 +31,8 @@ async function main(): Promise<void> {
       logger,
       dataSource,
       cursorKey: new CursorKey(randomBytes(32)),
+      // Nobody is counted here, and little is read twice.
+      redis: new Redis(undefined, logger),
       metrics: new Metrics(),
     }),
     { logger: new NestLogger(logger), abortOnError: false },

@@ -84,6 +84,36 @@ describe('webhooks', () => {
       expect(app.output()).not.toContain(secret);
     });
 
+    it('bear a version, and are changed by one of two who saw the same', async () => {
+      const made = await admin.post('/webhooks', { url: 'http://127.0.0.1:9999/', eventTypes: ['*'] });
+      const { id } = dataOf(made, 201);
+      expect(made.headers.get('etag')).toBe('"1"');
+      expect((await admin.get(`/webhooks/${id}`, { 'if-none-match': '"1"' })).status).toBe(304);
+      const answers = await Promise.all(
+        ['one', 'two'].map((description) => admin.patch(`/webhooks/${id}`, { description }, { 'if-match': '"1"' })),
+      );
+      expect(answers.map(({ status }) => status).sort()).toEqual([200, 412]);
+      const put = { url: 'http://127.0.0.1:9999/', eventTypes: ['*'] };
+      expect((await admin.put(`/webhooks/${id}`, put, { 'if-match': '"1"' })).status).toBe(412);
+      expect((await admin.delete(`/webhooks/${id}`, { 'if-match': '"1"' })).status).toBe(412);
+      expect((await admin.delete(`/webhooks/${id}`, { 'if-match': '"2"' })).status).toBe(204);
+    });
+
+    it('show no secret when an answer is given again', async () => {
+      const create = () =>
+        admin.post('/webhooks', { url: 'http://127.0.0.1:9999/', eventTypes: ['*'] }, { 'idempotency-key': 'once' });
+      const [first, second] = [dataOf(await create(), 201), dataOf(await create(), 201)];
+      expect(second).toEqual({ ...first, secret: null });
+      const rotate = () => admin.post(`/webhooks/${first.id}/secret-rotations`, undefined, { 'idempotency-key': 'r' });
+      expect([dataOf(await rotate(), 201).secret, dataOf(await rotate(), 201).secret]).toEqual([
+        expect.stringMatching(/^whsec_/),
+        null,
+      ]);
+      expect(dataOf(await admin.get(`/webhooks/${first.id}`)).version).toBe(2);
+      const [row] = await app.sql(`SELECT count(*)::int AS count FROM idempotency_keys WHERE body LIKE '%whsec%'`);
+      expect(row).toEqual({ count: 0 });
+    });
+
     it('are for admins', async () => {
       const [moderator, user] = [await app.moderator(), await app.register()];
       for (const client of [moderator, user]) {

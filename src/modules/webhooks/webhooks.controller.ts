@@ -5,7 +5,9 @@ import { Created } from '../../http/created.js';
 import { ApiId, CurrentUser, Id, Requires } from '../../http/decorators.js';
 import { filtersOf } from '../../http/list-query.dto.js';
 import { Answers, Secured } from '../../http/openapi.js';
+import { byVersion, IfMatch, Tagged } from '../../http/preconditions.js';
 import type { Principal } from '../../permissions.js';
+import type { VersionCheck } from '../../versions.js';
 import {
   CreateWebhookDto,
   DeliveriesQuery,
@@ -40,15 +42,17 @@ export class WebhooksController {
 
   /** Register a webhook: the answer shows its secret, once */
   @Post()
+  @Tagged(byVersion)
   @Answers(201, WebhookWithSecretView)
   async create(@Body() body: CreateWebhookDto): Promise<Created<WebhookWithSecretView>> {
     const { webhook, secret } = await this.webhooks.create(body);
-    return new Created(`/webhooks/${webhook.id}`, toWebhookWithSecret(webhook, secret));
+    return new Created(`/webhooks/${webhook.id}`, toWebhookWithSecret(webhook, secret)).withSecrets('secret');
   }
 
   /** Get a webhook */
   @Get(':id')
   @ApiId()
+  @Tagged(byVersion)
   @Answers(200, WebhookView)
   async get(@Id() id: string): Promise<WebhookView> {
     return toWebhook(await this.webhooks.get(id));
@@ -57,34 +61,41 @@ export class WebhooksController {
   /** Replace a webhook, apart from its secret */
   @Put(':id')
   @ApiId()
+  @Tagged(byVersion)
   @Answers(200, WebhookView)
-  async replace(@Id() id: string, @Body() body: ReplaceWebhookDto): Promise<WebhookView> {
-    return toWebhook(await this.webhooks.replace(id, body));
+  async replace(
+    @Id() id: string,
+    @Body() body: ReplaceWebhookDto,
+    @IfMatch() check: VersionCheck,
+  ): Promise<WebhookView> {
+    return toWebhook(await this.webhooks.replace(id, body, check));
   }
 
   /** Change a webhook, or switch it on or off */
   @Patch(':id')
   @ApiId()
+  @Tagged(byVersion)
   @Answers(200, WebhookView)
-  async update(@Id() id: string, @Body() body: UpdateWebhookDto): Promise<WebhookView> {
-    return toWebhook(await this.webhooks.update(id, body));
+  async update(@Id() id: string, @Body() body: UpdateWebhookDto, @IfMatch() check: VersionCheck): Promise<WebhookView> {
+    return toWebhook(await this.webhooks.update(id, body, check));
   }
 
   /** Delete a webhook, with its deliveries */
   @Delete(':id')
   @ApiId()
   @Answers(204, null)
-  async delete(@Id() id: string): Promise<void> {
-    await this.webhooks.delete(id);
+  async delete(@Id() id: string, @IfMatch() check: VersionCheck): Promise<void> {
+    await this.webhooks.delete(id, check);
   }
 
   /** Make a new secret, which the answer shows once; the old one signs too for 24 hours */
   @Post(':id/secret-rotations')
   @ApiId()
+  @Tagged(byVersion)
   @Answers(201, WebhookWithSecretView, { operationId: 'rotateWebhookSecret' })
   async rotateSecret(@Id() id: string): Promise<Created<WebhookWithSecretView>> {
     const { webhook, secret } = await this.webhooks.rotateSecret(id);
-    return new Created(`/webhooks/${id}`, toWebhookWithSecret(webhook, secret));
+    return new Created(`/webhooks/${id}`, toWebhookWithSecret(webhook, secret)).withSecrets('secret');
   }
 
   /** Send a `ping` to try it out */

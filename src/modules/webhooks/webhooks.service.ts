@@ -3,6 +3,7 @@ import { v7 as uuid } from 'uuid';
 import type { Page, PageRequest } from '../../database/paging.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import type { Principal } from '../../permissions.js';
+import { anyVersion, type VersionCheck } from '../../versions.js';
 import { EventsService } from '../events/index.js';
 import { Addresses, parseUrl } from './addresses.js';
 import { DeliveriesRepository } from './deliveries.repository.js';
@@ -55,21 +56,28 @@ export class WebhooksService {
     return { webhook, secret: plain };
   }
 
-  /** What is left out goes back to what it is in a new webhook; the secret stays. @throws WebhookNotFound, RefusedUrl */
-  replace(id: string, { description = '', enabled = true, ...given }: NewWebhook): Promise<Webhook> {
-    return this.update(id, { ...given, description, enabled });
+  /** What is left out goes back to what it is in a new webhook; the secret stays. @throws WebhookNotFound, StaleVersion, RefusedUrl */
+  replace(
+    id: string,
+    { description = '', enabled = true, ...given }: NewWebhook,
+    check?: VersionCheck,
+  ): Promise<Webhook> {
+    return this.update(id, { ...given, description, enabled }, check);
   }
 
-  /** @throws WebhookNotFound, RefusedUrl */
-  async update(id: string, changes: WebhookChanges): Promise<Webhook> {
+  /** @throws WebhookNotFound, StaleVersion, RefusedUrl */
+  async update(id: string, changes: WebhookChanges, check: VersionCheck = anyVersion): Promise<Webhook> {
     if (changes.url !== undefined) await this.assertReachable(changes.url);
-    return this.change(id, (webhook) => webhook.revise(changes));
+    return this.change(id, (webhook) => {
+      check(webhook.version);
+      webhook.revise(changes);
+    });
   }
 
-  /** With its deliveries. @throws WebhookNotFound */
-  delete(id: string): Promise<void> {
+  /** With its deliveries. @throws WebhookNotFound, StaleVersion */
+  delete(id: string, check: VersionCheck = anyVersion): Promise<void> {
     return this.unitOfWork.run(async () => {
-      await this.lock(id);
+      check((await this.lock(id)).version);
       await this.webhooks.delete(id);
     });
   }
