@@ -1,4 +1,4 @@
-import { type Answer, type App, type Client, dataOf, PASSWORD, startApp, type UserClient } from './app.js';
+import { type Answer, type App, type Client, dataOf, NOTHING, PASSWORD, startApp, type UserClient } from './app.js';
 
 /**
  * Who may do what. Each row is a route of the published document and what nobody, a stranger, the owner of the resource,
@@ -56,6 +56,14 @@ const accountOf = async ({ app, owner }: Scene, amount = 0): Promise<string> => 
   if (amount > 0) dataOf(await (await app.admin()).post('/deposits', { accountId: account.id, amount }), 201);
   return account.id;
 };
+/** Switched off, so that nothing is sent to whoever lives there. */
+const newWebhook = () => ({ url: 'http://93.184.216.34/', eventTypes: ['order.paid'], enabled: false });
+const webhookPath =
+  (suffix = '', body?: unknown) =>
+  async ({ app }: Scene) => {
+    const { id } = dataOf(await (await app.admin()).post('/webhooks', newWebhook()), 201);
+    return { path: `/webhooks/${id}${suffix}`, body };
+  };
 const accountPath =
   (suffix = '') =>
   async (scene: Scene) => ({ path: `/accounts/${await accountOf(scene)}${suffix}` });
@@ -179,6 +187,30 @@ const TABLE: Row[] = [
     route: 'POST /jobs/{id}/retries',
     statuses: [401, 403, 403, 403, 404],
     make: () => ({ path: '/jobs/999999999/retries' }),
+  },
+  { route: 'GET /webhooks', statuses: [401, 403, 403, 403, 200] },
+  { route: 'POST /webhooks', statuses: [401, 403, 403, 403, 201], make: () => ({ body: newWebhook() }) },
+  { route: 'GET /webhooks/{id}', statuses: [401, 403, 403, 403, 200], make: webhookPath() },
+  { route: 'PUT /webhooks/{id}', statuses: [401, 403, 403, 403, 200], make: webhookPath('', newWebhook()) },
+  { route: 'PATCH /webhooks/{id}', statuses: [401, 403, 403, 403, 200], make: webhookPath('', { description: 'Old' }) },
+  { route: 'DELETE /webhooks/{id}', statuses: [401, 403, 403, 403, 204], make: webhookPath() },
+  {
+    route: 'POST /webhooks/{id}/secret-rotations',
+    statuses: [401, 403, 403, 403, 201],
+    make: webhookPath('/secret-rotations'),
+  },
+  // It is switched off: that an admin is told so means that they are let in.
+  { route: 'POST /webhooks/{id}/tests', statuses: [401, 403, 403, 403, 409], make: webhookPath('/tests') },
+  { route: 'GET /webhooks/{id}/deliveries', statuses: [401, 403, 403, 403, 200], make: webhookPath('/deliveries') },
+  {
+    route: 'GET /webhooks/{id}/deliveries/{deliveryId}',
+    statuses: [401, 403, 403, 403, 404],
+    make: webhookPath(`/deliveries/${NOTHING}`),
+  },
+  {
+    route: 'POST /webhooks/{id}/deliveries/{deliveryId}/retries',
+    statuses: [401, 403, 403, 403, 409],
+    make: webhookPath(`/deliveries/${NOTHING}/retries`),
   },
   { route: 'GET /ledger/trial-balance', statuses: [401, 403, 403, 403, 200] },
 
