@@ -127,7 +127,7 @@ describe('the event feed', () => {
     }
     const { events } = await followUntil((all) => all.length === 7, cursor);
     expect(events.map(({ sequence }) => sequence)).toEqual([1, 2, 3, 4, 5, 6, 7]);
-    expect(dataOf(await admin.get(`/products/${id}`)).version).toBe(version + 3);
+    expect(dataOf(await admin.get(`/products/${id}`)).version).toBe(Number(version) + 3);
   });
 
   it('misses nothing when a transaction that began early commits late', async () => {

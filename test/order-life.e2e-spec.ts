@@ -129,7 +129,7 @@ describe('the life of an order', () => {
       expect(failureOf(await cancel(ann, id))).toBe('403 FORBIDDEN');
       dataOf(await refund(id, { amount: 500 }), 201);
       expect(dataOf(await cancel(moderator, id, { reason: 'Sold out' }), 201)).toMatchObject({ status: 'cancelled' });
-      expect(await balanceOf(accountId)).toBe(before + 2000);
+      expect(await balanceOf(accountId)).toBe(Number(before) + 2000);
       expect(await stockOf(productId)).toBe(10);
       expect((await historyOf(id)).at(-1)).toMatchObject({ from: 'paid', to: 'cancelled', by: moderator.id });
       transitionOf(await refund(id));
@@ -186,7 +186,7 @@ describe('the life of an order', () => {
       expect(dataOf(await refund(id, { amount: 500 }), 201)).toMatchObject({ amount: -500 });
       expect(dataOf(await refund(id, { reason: 'Lost' }), 201)).toMatchObject({ amount: -1500 });
       expect(await orderOf(id)).toMatchObject({ status: 'refunded', version: 6 });
-      expect(await balanceOf(accountId)).toBe(before + 3000);
+      expect(await balanceOf(accountId)).toBe(Number(before) + 3000);
       expect(await stockOf(productId)).toBe(7);
       expect((await historyOf(id)).at(-1)).toMatchObject({ from: 'shipped', to: 'refunded', reason: 'Lost' });
       transitionOf(await refund(id, { amount: 1 }));
