@@ -27,12 +27,13 @@ export class AuthenticationGuard extends AuthGuard('bearer') {
   }
 
   override handleRequest<T>(error: unknown, user: T, _info: unknown, context: ExecutionContext): T {
-    if (error instanceof DomainError || !user) {
+    // The token may well be good when we could not find out: no reason to send its bearer to log in again.
+    if (error && !(error instanceof DomainError)) throw error as Error;
+    if (!user) {
       const request = context.switchToHttp().getRequest<Request>();
       request.refusal = error instanceof DomainError ? error : new UnauthorizedError('This is not a token of ours');
       return undefined as T;
     }
-    if (error) throw error as Error;
     return user;
   }
 }
