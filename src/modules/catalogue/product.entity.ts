@@ -117,22 +117,12 @@ export class Product {
 
   /** By hand. @throws InsufficientStock, ValidationError */
   adjustStock(delta: number): void {
-    this.take(-delta);
-    this.sequence += 1;
-  }
-
-  /** @throws InsufficientStock, ValidationError */
-  take(quantity: number): void {
-    if (!this.has(quantity)) {
-      throw new InsufficientStock([{ productId: this.id, sku: this.sku, requested: quantity, available: this.stock }]);
+    if (this.stock + delta < 0) {
+      throw new InsufficientStock([{ productId: this.id, sku: this.sku, requested: -delta, available: this.stock }]);
     }
-    if (this.stock - quantity > MAX_STOCK)
-      throw ValidationError.of('delta', `must not bring the stock over ${MAX_STOCK}`);
-    this.stock -= quantity;
-  }
-
-  has(quantity: number): boolean {
-    return quantity <= this.stock;
+    if (this.stock + delta > MAX_STOCK) throw ValidationError.of('delta', `must not bring the stock over ${MAX_STOCK}`);
+    this.stock += delta;
+    this.sequence += 1;
   }
 
   /** Never refuses: a full warehouse must not keep an order from being cancelled. */
