@@ -1,117 +1,114 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { readFileSync } from 'node:fs';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/database/embedded-postgres.js';
-import { type App, startApp } from '../app.js';
-import { OrderLoad } from './order-load.js';
+import { type Answer, type App, dataOf, failureOf, NOTHING, startApp, type UserClient } from '../app.js';
+import { Gate } from '../gate.js';
 
-const STOPS = process.env.RACES === 'full' ? 5 : 2;
-const STOCK = 1_000_000;
+jest.setTimeout(180_000);
 
-/** Where the database always is, wherever it listens after a restart. */
-class Address {
-  private port = 0;
-  private readonly sockets = new Set<Socket>();
-  private readonly server: Server = createServer((client) => {
-    const database = connect(this.port, '127.0.0.1');
-    for (const [socket, other] of [
-      [client, database],
-      [database, client],
-    ] as const) {
-      this.sockets.add(socket);
-      socket
-        .on('error', () => undefined)
-        .on('close', () => {
-          this.sockets.delete(socket);
-          other.destroy();
-        });
-      socket.pipe(other);
-    }
-  });
+const ROUNDS = process.env.OUTAGES === 'full' ? 50 : 3;
 
-  /** The URL that goes on being good. */
-  async open(url: string): Promise<string> {
-    await new Promise<void>((listening) => this.server.listen(0, '127.0.0.1', listening));
-    this.leadTo(url);
-    const fixed = new URL(url);
-    fixed.port = String((this.server.address() as AddressInfo).port);
-    return fixed.href;
-  }
+/** How long it took, too. */
+const timed = async (answer: Promise<Answer>): Promise<Answer & { took: number }> => {
+  const start = Date.now();
+  return { ...(await answer), took: Date.now() - start };
+};
 
-  leadTo(url: string): void {
-    this.port = Number(new URL(url).port);
-  }
-
-  close(): void {
-    this.server.close();
-    for (const socket of this.sockets) socket.destroy();
-  }
-}
-
-describe('a database that is stopped immediately under load', () => {
-  let dataDir: string;
-  let postgres: EmbeddedPostgres;
-  let app: App | undefined;
-  const address = new Address();
+describe('a database that goes away', () => {
+  let gate: Gate;
+  let app: App;
+  let user: UserClient;
   beforeAll(async () => {
-    dataDir = await mkdtemp(join(tmpdir(), 'stoa-outage-'));
-    postgres = await startEmbeddedPostgres({ dataDir });
-    app = await startApp({ DATABASE_URL: await address.open(postgres.url) });
+    gate = await Gate.to(process.env.TEST_SERVER_URL!);
+    app = await startApp({}, (url) => gate.through(url));
+    user = await app.register();
+  });
+  afterEach(() => {
+    gate.open();
   });
   afterAll(async () => {
-    await app?.stop();
-    address.close();
-    await postgres.stop();
-    await rm(dataDir, { recursive: true, force: true });
+    await app.stop();
+    await gate.close();
   });
 
-  /** What `pg_ctl stop -m immediate` does: every process of it ends at once, and nothing is written any more. */
-  const stopImmediately = async () => {
-    const pid = Number(readFileSync(join(dataDir, 'postgres/postmaster.pid'), 'utf8').split('\n')[0]);
-    process.kill(pid, 'SIGQUIT');
-    for (const deadline = Date.now() + 10_000; Date.now() < deadline; await sleep(20)) {
-      try {
-        process.kill(pid, 0);
-      } catch {
-        return;
-      }
+  const statusOf = async (path: string): Promise<number> => (await app.request('GET', path)).status;
+  const worksWithin = async (milliseconds: number): Promise<boolean> => {
+    for (const deadline = Date.now() + milliseconds; Date.now() < deadline; await sleep(50)) {
+      if ((await user.get('/orders')).status === 200) return true;
     }
-    throw new Error('PostgreSQL is still there');
+    return false;
   };
 
-  it('has every order that was acknowledged, once and whole, and is found again', async () => {
-    const running = app!;
-    const buyers = await Promise.all(
-      ['Ann', 'Bob', 'Cleo', 'Dan'].map(async (name) => {
-        const user = await running.register(name);
-        return { user, accountId: await running.funded(user, 1_000_000_000) };
-      }),
-    );
-    const products = [await running.product({ stock: STOCK }), await running.product({ stock: STOCK })];
-    const load = new OrderLoad(
-      running,
-      buyers,
-      products.map(({ id }) => id),
-    );
-    load.start();
-    try {
-      for (let stop = 0; stop < STOPS; stop++) {
-        await load.more(10);
-        await sleep(Math.random() * 100);
-        await stopImmediately();
-        await sleep(200);
-        postgres = await startEmbeddedPostgres({ dataDir });
-        address.leadTo(postgres.url);
-      }
-      await load.more(10);
-    } finally {
-      await load.stop();
+  it.each([
+    ['says nothing any more', () => gate.silence()],
+    ['refuses', () => gate.shut()],
+  ])('and %s: 503 within 3 s, alive all along, and at work again within 5 s', async (_, vanish) => {
+    vanish();
+    // More than there are connections, so that some wait for one.
+    const answers = await Promise.all(Array.from({ length: 30 }, () => timed(user.get('/orders'))));
+    for (const answer of answers) {
+      expect(failureOf(answer)).toBe('503 SERVICE_UNAVAILABLE');
+      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+      expect(answer.took).toBeLessThan(3000);
     }
-    // Whoever asked meanwhile was told to come again, and nobody that the server had broken.
-    expect([...load.failures.keys()]).toEqual(['503 SERVICE_UNAVAILABLE']);
-    await load.check(STOCK);
+    const ready = await timed(app.request('GET', '/health/ready'));
+    expect([ready.status, ready.body.checks.database]).toEqual([503, 'disconnected']);
+    expect(ready.took).toBeLessThan(3000);
+    expect(await statusOf('/health')).toBe(503);
+    expect(await statusOf('/health/live')).toBe(200);
+    // Known by now: nobody waits for it any more.
+    expect((await timed(user.post('/accounts', { currency: 'EUR' }))).took).toBeLessThan(500);
+
+    gate.open();
+    expect(await worksWithin(5000)).toBe(true);
+    expect(await statusOf('/health/ready')).toBe(200);
+    const said = app.logs().map(({ msg }) => msg);
+    expect(said.filter((message) => message === 'The database is away').length).toBeGreaterThan(0);
+    expect(said.at(-1)).not.toBe('The database is away');
+  });
+
+  it('is asked again over another connection when all are cut', async () => {
+    gate.cut();
+    expect(await worksWithin(2000)).toBe(true);
+  });
+
+  it('leaves nothing behind, however often', async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const running = Promise.all(Array.from({ length: 20 }, () => user.get(`/orders/${NOTHING}`)));
+      if (round % 3 === 0) gate.silence();
+      else if (round % 3 === 1) gate.shut();
+      else gate.cut();
+      for (const { status } of await running) expect([404, 503]).toContain(status);
+      gate.open();
+      expect(await worksWithin(5000)).toBe(true);
+    }
+    const [{ connections }] = (await app.sql(
+      `SELECT count(*)::int AS connections FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name IN ('stoa', 'stoa monitor')`,
+    )) as [{ connections: number }];
+    expect(connections).toBeLessThanOrEqual(11);
+    dataOf(await user.get('/orders'));
+  });
+});
+
+describe('a database that is too slow for what comes', () => {
+  it('is kept from more: who comes late is refused at once, and who waits gets their answer', async () => {
+    const app = await startApp({ DATABASE_POOL_MAX: '1' });
+    try {
+      const user = await app.register();
+      const [{ pid }] = (await app.sql(
+        `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'stoa'`,
+      )) as [{ pid: number }];
+      // A process that is stopped holds on to what it does, and so to the only connection.
+      process.kill(pid, 'SIGSTOP');
+      const waiting = Promise.all(Array.from({ length: 5 }, () => user.get('/orders')));
+      await sleep(5500);
+      const late = await timed(user.get('/orders'));
+      process.kill(pid, 'SIGCONT');
+      expect(failureOf(late)).toBe('503 SERVICE_UNAVAILABLE');
+      expect(late.took).toBeLessThan(500);
+      expect((await waiting).map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+      expect((await user.get('/orders')).status).toBe(200);
+    } finally {
+      await app.stop();
+    }
   });
 });

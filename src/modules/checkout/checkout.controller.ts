@@ -20,7 +20,7 @@ export class CheckoutController {
   /** Order as a guest: registers the user and places the order, both or neither */
   @Post()
   @Public({ ignoresToken: true })
-  @Answers(201, CheckoutView, { conflict: 'The email is taken, or there is not enough stock' })
+  @Answers(201, CheckoutView, { fails: ['EMAIL_TAKEN', 'INSUFFICIENT_STOCK', 'CURRENCY_MISMATCH'] })
   async checkOut(@Body() body: CheckoutDto, @Client() client: ClientInfo): Promise<Created<CheckoutView>> {
     const { tokens, order } = await this.checkout.checkOut(body.user, body.order, client);
     return new Created(`/orders/${order.id}`, Object.assign(toTokens(tokens, this.config), { order: toOrder(order) }));

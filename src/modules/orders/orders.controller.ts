@@ -42,13 +42,16 @@ export class OrdersController {
 
   /** Place an order */
   @Post('orders')
-  @Answers(201, OrderView, { conflict: 'Not enough stock' })
+  @Answers(201, OrderView, { fails: ['INSUFFICIENT_STOCK'] })
   async place(@Body() body: PlaceOrderDto, @CurrentUser() user: Principal): Promise<Created<OrderView>> {
     const order = await this.orders.place(user.id, body);
     return new Created(`/orders/${order.id}`, toOrder(order));
   }
 
-  /** List orders: yours, or everybody's for moderators */
+  /**
+   * List orders
+   * @remarks Yours, or everybody's for moderators
+   */
   @Get('orders')
   @Answers(200, [ListedOrderView])
   async list(@Query() query: OrdersQuery, @CurrentUser() user: Principal): Promise<Page<ListedOrderView>> {
@@ -76,7 +79,7 @@ export class OrdersController {
   /** Pay an order */
   @Post('orders/:id/payments')
   @ApiId()
-  @Answers(201, PaymentView, { conflict: 'The order is not pending' })
+  @Answers(201, PaymentView, { fails: ['INVALID_TRANSITION', 'INSUFFICIENT_FUNDS', 'CURRENCY_MISMATCH'] })
   async pay(
     @Id() id: string,
     @Body() body: PayOrderDto,
@@ -89,7 +92,10 @@ export class OrdersController {
   /** Cancel an order: puts the stock back, and the money where it was paid */
   @Post('orders/:id/cancellations')
   @ApiId()
-  @Answers(201, OrderView, { conflict: 'The order is neither pending nor paid' })
+  @Answers(201, OrderView, {
+    fails: ['INVALID_TRANSITION'],
+    conflict: 'The account that the money came from is closed',
+  })
   async cancel(
     @Id() id: string,
     @Body() body: CancelOrderDto,
@@ -103,7 +109,7 @@ export class OrdersController {
   @Post('orders/:id/shipments')
   @Requires('write')
   @ApiId()
-  @Answers(201, OrderView, { conflict: 'The order is not paid' })
+  @Answers(201, OrderView, { fails: ['INVALID_TRANSITION'] })
   async ship(
     @Id() id: string,
     @Body() body: ShipOrderDto,
@@ -117,7 +123,7 @@ export class OrdersController {
   @Post('orders/:id/deliveries')
   @Requires('write')
   @ApiId()
-  @Answers(201, OrderView, { conflict: 'The order is not on its way' })
+  @Answers(201, OrderView, { fails: ['INVALID_TRANSITION'] })
   async deliver(
     @Id() id: string,
     @Body() _body: DeliverOrderDto,
@@ -131,7 +137,10 @@ export class OrdersController {
   @Post('orders/:id/refunds')
   @Requires('write')
   @ApiId()
-  @Answers(201, PaymentView, { conflict: 'The order is not paid, or all of it was given back' })
+  @Answers(201, PaymentView, {
+    fails: ['INVALID_TRANSITION'],
+    conflict: 'The account that the money came from is closed',
+  })
   async refund(
     @Id() id: string,
     @Body() body: RefundOrderDto,
@@ -171,7 +180,7 @@ export class OrdersController {
   /** Place an order for a user */
   @Post('users/:id/orders')
   @ApiId()
-  @Answers(201, OrderView, { conflict: 'Not enough stock' })
+  @Answers(201, OrderView, { fails: ['INSUFFICIENT_STOCK'] })
   async placeForUser(
     @Id() id: string,
     @Body() body: PlaceOrderDto,
