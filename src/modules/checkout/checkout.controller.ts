@@ -9,7 +9,7 @@ import { toOrder } from '../orders/index.js';
 import { CheckoutDto, CheckoutView } from './checkout.dto.js';
 import { CheckoutService } from './checkout.service.js';
 
-@ApiTags('Checkouts')
+@ApiTags('Checkout')
 @Controller('checkouts')
 export class CheckoutController {
   constructor(
