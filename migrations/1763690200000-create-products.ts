@@ -15,6 +15,7 @@ export class CreateProducts1763690200000 implements MigrationInterface {
         created_at timestamptz(3) NOT NULL,
         updated_at timestamptz(3) NOT NULL,
         version integer NOT NULL,
+        sequence integer NOT NULL,
         CONSTRAINT products_sku_key UNIQUE (sku),
         CONSTRAINT products_price_check CHECK (price BETWEEN 0 AND 9007199254740991),
         CONSTRAINT products_stock_check CHECK (stock >= 0),

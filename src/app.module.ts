@@ -19,6 +19,7 @@ import { RequestValidationPipe } from './http/validation.pipe.js';
 import { LimitsModule } from './limits/limits.module.js';
 import { AuthModule } from './modules/auth/index.js';
 import { CatalogueModule } from './modules/catalogue/index.js';
+import { CheckoutModule } from './modules/checkout/index.js';
 import { EventsModule } from './modules/events/index.js';
 import { HealthModule } from './modules/health/index.js';
 import { JobsModule } from './modules/jobs/index.js';
@@ -79,6 +80,7 @@ export class AppModule {
         UsersModule,
         CatalogueModule,
         OrdersModule,
+        CheckoutModule,
         LedgerModule,
         EventsModule,
         JobsModule,

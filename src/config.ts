@@ -46,6 +46,8 @@ export class Config {
   declare readonly smtpUrl: string | undefined;
   declare readonly mailFrom: string;
   declare readonly orderTtl: number;
+  /** Days after which an event is forgotten; 0 means never. */
+  declare readonly eventsRetentionDays: number;
   declare readonly metricsPort: number | undefined;
   declare readonly logLevel: (typeof LOG_LEVELS)[number];
   /** How long a server that was told to stop goes on serving, so that load balancers notice that it is not ready. */
@@ -141,6 +143,7 @@ export function readConfig(environment: Environment = withDotEnv(process.env)): 
     mailFrom:
       read.text('MAIL_FROM', MAILBOX, 'an address, or a name and <an address>') ?? `Stoa <no-reply@${mailHost}>`,
     orderTtl: read.integer('ORDER_TTL', 1800, { min: 1 }),
+    eventsRetentionDays: read.integer('EVENTS_RETENTION_DAYS', 0, { min: 0, max: 36_500 }),
     metricsPort: read.has('METRICS_PORT') ? read.integer('METRICS_PORT', 0, { min: 0, max: 65_535 }) : undefined,
     logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
     shutdownDelay: read.integer('SHUTDOWN_DELAY', 1, { min: 0 }),

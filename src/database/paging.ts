@@ -1,5 +1,6 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
+import { NIL } from 'uuid';
 import type { ObjectLiteral, SelectQueryBuilder } from 'typeorm';
 import { MalformedError, ValidationError, type ErrorCode } from '../errors.js';
 
@@ -59,6 +60,8 @@ export interface ListDefinition<T> {
   idType?: 'uuid' | 'bigint';
   sortKeys: Readonly<Record<string, SortKey<T>>>;
   defaultSort: { by: string; order: SortOrder };
+  /** There is always a next cursor, so that a reader who has come to the end can ask for what came since. */
+  followed?: boolean;
 }
 
 export class InvalidCursor extends MalformedError {
@@ -118,7 +121,10 @@ export class Pager {
     const items = rows.slice(0, limit);
     const hasNext = rows.length > limit;
     const last = items.at(-1);
-    const nextCursor = hasNext && last ? this.seal({ key: sortKey.of(last), id: last.id }, binding) : null;
+    let nextCursor =
+      last && (hasNext || list.followed) ? this.seal({ key: sortKey.of(last), id: last.id }, binding) : null;
+    // Nothing new: go on asking from the same place, or from the very beginning.
+    if (last === undefined && list.followed) nextCursor = request.cursor ?? this.seal(BEGINNING, binding);
     return new Page(items, { limit, nextCursor, hasNext });
   }
 
@@ -164,3 +170,5 @@ export class Pager {
 }
 
 const TAG_BYTES = 16;
+/** Before every row, upwards; a followed list is sorted by a number. */
+const BEGINNING = { key: 0, id: NIL };

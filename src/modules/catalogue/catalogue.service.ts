@@ -4,7 +4,7 @@ import { UnitOfWork } from '../../database/unit-of-work.js';
 import { type ErrorDetail, ForbiddenError, ValidationError } from '../../errors.js';
 import { may, type Principal } from '../../permissions.js';
 import { anyVersion, type VersionCheck } from '../../versions.js';
-import { EventsService } from '../events/index.js';
+import { EventsService, type EventType } from '../events/index.js';
 import { CachedProducts } from './cached-products.js';
 import { toProduct } from './catalogue.dto.js';
 import { InsufficientStock, ProductNotFound, type Shortage } from './catalogue.errors.js';
@@ -89,7 +89,7 @@ export class CatalogueService {
       }
       product.discontinue();
       await this.products.delete(id);
-      await this.events.record('product.deleted', product, toProduct(product));
+      await this.record('product.deleted', product);
     });
     await this.shown.forget(id);
   }
@@ -99,9 +99,9 @@ export class CatalogueService {
     return this.unitOfWork.run(async () => {
       const product = await this.lock(id);
       product.adjustStock(delta);
-      await this.products.writeStock([product]);
+      await this.products.update(id, { stock: product.stock, sequence: product.sequence });
       await this.adjustments.create(StockAdjustment.record({ productId: id, delta, reason, createdBy: by.id }));
-      await this.events.record('product.stock_adjusted', product, toProduct(product));
+      await this.record('product.stock_adjusted', product);
       return product;
     });
   }
@@ -109,31 +109,29 @@ export class CatalogueService {
   /**
    * Takes the stock for an order, all of it or none, and holds the products until the unit of work ends.
    *
+   * @param wanted each product once
    * @returns a line for each that is wanted, in their order
    * @throws ValidationError for products that can not be ordered, InsufficientStock with every shortage
    */
   take(wanted: readonly Quantity[]): Promise<Line[]> {
     return this.unitOfWork.run(async () => {
-      const products = await this.products.lockByIds(wanted.map(({ productId }) => productId));
+      const offers = await this.products.take(wanted);
       const unknown: ErrorDetail[] = [];
       const shortages: Shortage[] = [];
       const lines: Line[] = [];
       for (const [index, { productId, quantity }] of wanted.entries()) {
-        const product = products.get(productId);
-        if (!product?.isOnSale) {
+        const offer = offers.get(productId);
+        if (offer?.status !== 'active') {
           unknown.push({ field: `items[${index}].productId`, message: 'is not a product that can be ordered' });
           continue;
         }
-        const { sku, name, price, currency, stock } = product;
+        const { sku, name, price, currency, stock } = offer;
         lines.push({ productId, sku, name, quantity, unitPrice: price, currency });
-        // A product that is asked for twice has less left for the second time.
-        if (product.has(quantity)) product.adjustStock(-quantity);
-        else
+        if (stock < quantity)
           shortages.push({ field: `items[${index}].quantity`, productId, sku, requested: quantity, available: stock });
       }
       if (unknown.length > 0) throw new ValidationError('The request is not valid', unknown);
       if (shortages.length > 0) throw new InsufficientStock(shortages);
-      await this.products.writeStock([...products.values()]);
       return lines;
     });
   }
@@ -169,14 +167,19 @@ export class CatalogueService {
 
   private async insert(product: Product): Promise<Product> {
     await this.products.create(product);
-    await this.events.record('product.created', product, toProduct(product));
+    await this.record('product.created', product);
     return product;
   }
 
   private async save(product: Product): Promise<Product> {
-    const { sku, name, description, price, currency, status, updatedAt, version } = product;
-    await this.products.update(product.id, { sku, name, description, price, currency, status, updatedAt, version });
-    await this.events.record('product.updated', product, toProduct(product));
+    // Without the stock: it is adjusted, never set.
+    const { id, stock: _stock, createdAt: _createdAt, ...columns } = product;
+    await this.products.update(id, columns);
+    await this.record('product.updated', product);
     return product;
+  }
+
+  private record(type: EventType, product: Product): Promise<void> {
+    return this.events.record(type, { id: product.id, version: product.sequence }, toProduct(product));
   }
 }

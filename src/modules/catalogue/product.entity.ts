@@ -67,6 +67,10 @@ export class Product {
   @Column('integer')
   version: number;
 
+  /** The sequence of its latest event: counts what `version` counts, and the adjustments of its stock. */
+  @Column('integer')
+  sequence: number;
+
   static offer({ sku, name, description = '', price, currency, stock = 0, status = 'draft' }: NewProduct): Product {
     const now = new Date();
     return Object.assign(new Product(), {
@@ -81,6 +85,7 @@ export class Product {
       createdAt: now,
       updatedAt: now,
       version: 1,
+      sequence: 1,
     });
   }
 
@@ -110,17 +115,14 @@ export class Product {
     this.touch();
   }
 
-  /** @throws InsufficientStock, ValidationError */
+  /** By hand. @throws InsufficientStock, ValidationError */
   adjustStock(delta: number): void {
-    if (!this.has(-delta)) {
+    if (this.stock + delta < 0) {
       throw new InsufficientStock([{ productId: this.id, sku: this.sku, requested: -delta, available: this.stock }]);
     }
     if (this.stock + delta > MAX_STOCK) throw ValidationError.of('delta', `must not bring the stock over ${MAX_STOCK}`);
     this.stock += delta;
-  }
-
-  has(quantity: number): boolean {
-    return quantity <= this.stock;
+    this.sequence += 1;
   }
 
   /** Never refuses: a full warehouse must not keep an order from being cancelled. */
@@ -130,6 +132,7 @@ export class Product {
 
   private touch(): void {
     this.version += 1;
+    this.sequence += 1;
     this.updatedAt = new Date();
   }
 }

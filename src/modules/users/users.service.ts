@@ -9,7 +9,7 @@ import { anyVersion, type VersionCheck } from '../../versions.js';
 import { EventsService } from '../events/index.js';
 import { CachedUsers } from './cached-users.js';
 import { Passwords } from './passwords.js';
-import { User } from './user.entity.js';
+import { User, type UserName } from './user.entity.js';
 import { toUser } from './users.dto.js';
 import { LastAdmin, UserNotFound, WrongPassword } from './users.errors.js';
 import { type UserFilters, UsersRepository } from './users.repository.js';
@@ -30,7 +30,7 @@ export interface UserChanges {
 }
 
 /** Something that has to be released, or forbids it by throwing, before a user is erased; in the same transaction. */
-export type BeforeErasure = (userId: string) => Promise<void>;
+export type BeforeErasure = (userId: string, by: Principal) => Promise<void>;
 
 @Injectable()
 export class UsersService {
@@ -106,7 +106,7 @@ export class UsersService {
       assertMay(by, 'admin', id);
       check(user.version);
       if (user.role === 'admin') this.assertNotLast(admins, id);
-      for (const hook of this.beforeErasure) await hook(id);
+      for (const hook of this.beforeErasure) await hook(id, by);
       await this.idempotency.forget(id, user.email ?? '');
       user.erase();
       await this.save(user, 'user.deleted');
@@ -123,6 +123,11 @@ export class UsersService {
 
   findByEmail(email: string): Promise<User | null> {
     return this.users.findByEmail(email);
+  }
+
+  /** Who these are, in one question, the erased among them without an email. */
+  names(ids: readonly string[]): Promise<Map<string, UserName>> {
+    return this.users.findNames(ids);
   }
 
   /** Null for an unknown or an erased one. */
