@@ -17,4 +17,13 @@ export class EventsRepository extends Repository<Event> {
       [event.id, event.type, event.resourceId, event.sequence, JSON.stringify(event.data), event.createdAt],
     );
   }
+
+  /** The one change that an event ever sees. */
+  async overwrite(resourceId: string, types: readonly string[], fields: object): Promise<void> {
+    await this.query('UPDATE events SET data = data || $3 WHERE resource_id = $1 AND type = ANY ($2)', [
+      resourceId,
+      types,
+      JSON.stringify(fields),
+    ]);
+  }
 }

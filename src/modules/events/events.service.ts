@@ -29,4 +29,12 @@ export class EventsService {
       createdAt: new Date(),
     });
   }
+
+  /**
+   * Replaces some fields in the data of what has been recorded of a resource, where they must be forgotten. The events
+   * stay, with their ids, types and order.
+   */
+  async redact(resourceId: string, types: readonly EventType[], fields: object): Promise<void> {
+    await this.events.overwrite(resourceId, types, fields);
+  }
 }

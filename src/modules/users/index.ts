@@ -1,5 +1,5 @@
 export { FirstAdmin } from './first-admin.js';
-export { NewPassword } from './password.rules.js';
+export { GivenPassword, NewPassword } from './password.rules.js';
 export { toUser, UserView } from './users.dto.js';
 export { EmailTaken } from './users.errors.js';
 export { UsersModule } from './users.module.js';

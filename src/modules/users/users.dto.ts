@@ -1,9 +1,9 @@
 import { ApiProperty, PickType } from '@nestjs/swagger';
-import { IsEmail, IsIn, IsString, MaxLength } from 'class-validator';
+import { IsEmail, IsIn, MaxLength } from 'class-validator';
 import { Name, Optional, QueryDate, QueryText } from '../../http/fields.js';
 import { ListQuery } from '../../http/list-query.dto.js';
 import { type Role, ROLES } from '../../permissions.js';
-import { NewPassword } from './password.rules.js';
+import { GivenPassword, NewPassword } from './password.rules.js';
 import type { User } from './user.entity.js';
 
 export class CreateUserDto {
@@ -28,8 +28,7 @@ export class CreateUserDto {
 export class ReplaceUserDto extends PickType(CreateUserDto, ['email', 'name', 'role'] as const) {
   /** Needed to change one's own email */
   @Optional()
-  @IsString()
-  @MaxLength(1000)
+  @GivenPassword()
   currentPassword?: string;
 }
 
@@ -52,8 +51,7 @@ export class UpdateUserDto {
 
   /** Needed to change one's own email */
   @Optional()
-  @IsString()
-  @MaxLength(1000)
+  @GivenPassword()
   currentPassword?: string;
 }
 
