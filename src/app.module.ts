@@ -23,6 +23,7 @@ import { LedgerModule } from './modules/ledger/index.js';
 import { MailModule } from './modules/mail/index.js';
 import { OrdersModule } from './modules/orders/index.js';
 import { UsersModule } from './modules/users/index.js';
+import { SignalsModule } from './signals/signals.module.js';
 import { LOGGER } from './telemetry/logger.js';
 
 /** What main.ts has opened before there is an application. */
@@ -60,6 +61,7 @@ export class AppModule {
       imports: [
         { module: FoundationsModule, providers: values, exports: values },
         DatabaseModule.over(dataSource, cursorKey),
+        SignalsModule,
         ThrottlerModule.forRoot(rateLimits(config)),
         AuthModule,
         UsersModule,

@@ -40,7 +40,7 @@ export function Answers(
 ): MethodDecorator {
   const description = { 200: 'Done', 201: 'Created', 202: 'Accepted for later', 204: 'Done' }[status];
   const type = Array.isArray(view) ? view[0] : view;
-  const item: Schema | null = type && { $ref: getSchemaPath(type) };
+  const item: Schema | null = type ? { $ref: getSchemaPath(type) } : status === 204 ? null : { type: 'null' };
   const schema =
     item &&
     (Array.isArray(view)
