@@ -19,6 +19,8 @@ const BEAT_MS = 130;
 const LATE_MS = 80;
 /** Silent for so long, it is given up and made anew. */
 const DEAD_MS = 3_000;
+/** A connection that nobody listens to any more is not worth waiting for at the end. */
+const FAREWELL_MS = 200;
 const FIRST_BACKOFF_MS = 50;
 const LONGEST_BACKOFF_MS = 2_000;
 
@@ -79,7 +81,8 @@ export class Signals implements OnApplicationShutdown {
   /** After the last request: until then a revocation must still be heard. */
   async onApplicationShutdown(): Promise<void> {
     this.stopped = true;
-    await this.client?.end().catch(() => undefined);
+    const farewell = this.client?.end().catch(() => undefined);
+    await Promise.race([farewell, sleep(FAREWELL_MS, undefined, { ref: false })]);
   }
 
   /** The first attempt is awaited by the start; those after it go on by themselves. */
