@@ -30,6 +30,24 @@ export class EventsService {
     });
   }
 
+  /** The same of many resources at once. */
+  async recordAll(
+    type: EventType,
+    changes: readonly { resource: { id: string; version?: number }; data: object }[],
+  ): Promise<void> {
+    const createdAt = new Date();
+    await this.events.appendAll(
+      changes.map(({ resource: { id, version = 1 }, data }) => ({
+        id: uuid(),
+        type,
+        resourceId: id,
+        sequence: version,
+        data,
+        createdAt,
+      })),
+    );
+  }
+
   /**
    * Replaces some fields in the data of what has been recorded of a resource, where they must be forgotten. The events
    * stay, with their ids, types and order.
