@@ -8,8 +8,8 @@ const ARGON2ID = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
 
 /** Hashing takes a thread of the pool that files and name look-ups need as well: leave them some. */
 const AT_ONCE = 2;
-/** About two seconds of work on two slow cores. Whoever comes later would wait longer than a client does. */
-const LONGEST_QUEUE = 250;
+/** A second or two of work for two cores. Whoever comes later would wait longer than a client does. */
+const LONGEST_QUEUE = 200;
 /** Nobody's password is longer: a megabyte is not worth the work of hashing it. */
 const LONGEST_CHECKED = 4096;
 
