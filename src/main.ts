@@ -11,6 +11,7 @@ import type { DataSource } from 'typeorm';
 import { AppModule } from './app.module.js';
 import { type Config, ConfigError, readConfig } from './config.js';
 import { connect } from './database/connect.js';
+import { poolOf } from './database/data-source.js';
 import { prepareSchema } from './database/migrate.js';
 import { CursorKey } from './database/paging.js';
 import { fillIn } from './development.js';
@@ -77,7 +78,7 @@ async function createApp({ config, logger, dataSource, metrics, drain }: Parts):
   const cursorKey = new CursorKey(Buffer.from(hkdfSync('sha256', secretOf(config), '', 'stoa cursors', 32)));
   const app = await NestFactory.create<NestFastifyApplication>(
     AppModule.on({ config, logger, dataSource, cursorKey }),
-    createAdapter(config, logger, metrics, drain),
+    createAdapter({ config, logger, metrics, drain, pool: poolOf(dataSource) }),
     { logger: new NestLogger(logger), bodyParser: false, abortOnError: false },
   );
   app.setGlobalPrefix('api', { exclude: ['health', 'health/live', 'health/ready', '.well-known/jwks.json'] });

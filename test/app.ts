@@ -79,15 +79,22 @@ export class UserClient extends Client {
   }
 }
 
-/** One way to start it: the built server in its own process, with a database and a folder of its own. */
-export async function startApp(env: Readonly<Record<string, string>> = {}): Promise<App> {
+/**
+ * One way to start it: the built server in its own process, with a database and a folder of its own.
+ *
+ * @param through what the server shall take for the URL of its database
+ */
+export async function startApp(
+  env: Readonly<Record<string, string>> = {},
+  through: (url: string) => string = (url) => url,
+): Promise<App> {
   const dataDir = await mkdtemp(join(tmpdir(), 'stoa-app-'));
   const databaseUrl = env.DATABASE_URL ?? (await cloneDatabase());
   const settings = {
     NODE_ENV: 'test',
     HOST: '127.0.0.1',
     PORT: '0',
-    DATABASE_URL: databaseUrl,
+    DATABASE_URL: through(databaseUrl),
     DATA_DIR: dataDir,
     JWT_SECRET,
     ADMIN_EMAIL: ADMIN.email,
