@@ -59,6 +59,27 @@ describe('accounts', () => {
       dataOf(await login(user.email, 'old'));
     });
 
+    it('that is wrong takes as long to be refused for anybody, also for nobody and for who was imported', async () => {
+      const [ann, imported] = [await app.register(), await app.register()];
+      const hash = await bcrypt.hash('old', 10);
+      await app.sql('UPDATE users SET password_hash = $1 WHERE id = $2', [hash, imported.id]);
+      const emails = [imported.user.email, ann.user.email, 'nobody@example.com'];
+      const times: number[][] = [[], [], []];
+      for (let round = 0; round < 8; round++) {
+        for (const [index, email] of emails.entries()) {
+          const begin = performance.now();
+          expect(failureOf(await login(email, 'wrong'))).toBe('401 INVALID_CREDENTIALS');
+          times[index]!.push(performance.now() - begin);
+        }
+      }
+      const [slow, usual, unknown] = times.map((each) => each.sort((a, b) => a - b)[4]!) as [number, number, number];
+      // argon2 alone takes a fifth of this hash's time; a busy machine blurs the rest.
+      for (const time of [usual, unknown]) {
+        expect(time / slow).toBeGreaterThan(0.6);
+        expect(time / slow).toBeLessThan(1.7);
+      }
+    });
+
     it('is changed by who knows it, and ends the other sessions', async () => {
       const here = await app.register();
       const there = await app.login(here.user.email);

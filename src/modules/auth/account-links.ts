@@ -10,6 +10,9 @@ import { hashOf } from './tokens.js';
 import { type Purpose, UserToken } from './user-token.entity.js';
 import { UserTokensRepository } from './user-tokens.repository.js';
 
+/** More mails of a kind than this within an hour are somebody's mischief. */
+const HOURLY = 10;
+
 const FORGOT = 'auth.forgot-password';
 
 /** Links that prove who has a mailbox: for verifying an address, and for getting back in without the password. */
@@ -38,7 +41,8 @@ export class AccountLinks implements OnModuleInit {
   resendVerification(userId: string): Promise<void> {
     return this.unitOfWork.run(async () => {
       const user = await this.users.find(userId);
-      if (user !== null && !user.emailVerified) await this.mailVerification(user);
+      if (user === null || user.emailVerified || (await this.isEnough(user, 'verify-email'))) return;
+      await this.mailVerification(user);
     });
   }
 
@@ -99,10 +103,14 @@ export class AccountLinks implements OnModuleInit {
   private async mailReset(email: string): Promise<void> {
     await this.unitOfWork.run(async () => {
       const user = await this.users.findByEmail(email);
-      if (user === null) return;
+      if (user === null || (await this.isEnough(user, 'reset-password'))) return;
       const url = await this.link(user, 'reset-password', '/reset-password');
       await this.mails.send({ to: user.email ?? '', template: 'password-reset', data: { name: user.name, url } });
     });
+  }
+
+  private async isEnough({ id }: Account, purpose: Purpose): Promise<boolean> {
+    return (await this.tokens.countRecent(id, purpose)) >= HOURLY;
   }
 
   private async mailVerification(user: Account): Promise<void> {

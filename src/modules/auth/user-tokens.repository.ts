@@ -34,6 +34,16 @@ export class UserTokensRepository extends Repository<UserToken> {
     return row ? { userId: row.user_id, emailKey: row.email_key } : null;
   }
 
+  /** How many were issued to this user within the last hour. */
+  async countRecent(userId: string, purpose: Purpose): Promise<number> {
+    const [row] = await this.query<{ count: number }>(
+      `SELECT count(*) FROM user_tokens
+       WHERE user_id = $1 AND purpose = $2 AND created_at > now() - interval '1 hour'`,
+      [userId, purpose],
+    );
+    return row?.count ?? 0;
+  }
+
   async deleteOf(userId: string, purpose?: Purpose): Promise<void> {
     await this.query('DELETE FROM user_tokens WHERE user_id = $1 AND ($2::text IS NULL OR purpose = $2)', [
       userId,

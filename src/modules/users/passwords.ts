@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { hash, verify } from '@node-rs/argon2';
 import { Injectable } from '@nestjs/common';
 import bcrypt from 'bcrypt';
@@ -12,6 +13,7 @@ const AT_ONCE = 2;
 const LONGEST_QUEUE = 200;
 /** Nobody's password is longer: a megabyte is not worth the work of hashing it. */
 const LONGEST_CHECKED = 4096;
+const LONGEST_PAUSE_MS = 2_000;
 
 const BCRYPT = /^\$2[aby]\$(0[4-9]|[12]\d|3[01])\$[./A-Za-z0-9]{53}$/;
 const ARGON2 =
@@ -26,6 +28,8 @@ export class Passwords {
   private running = 0;
   private readonly waiting: (() => void)[] = [];
   private decoy: Promise<string> | undefined;
+  /** How long checking an imported hash takes lately. What fails sooner waits, or it would tell who has such a hash. */
+  private bcryptMs = 0;
 
   /** @throws UnavailableError when too many are waiting already */
   hash(password: string): Promise<string> {
@@ -39,10 +43,15 @@ export class Passwords {
    */
   async verify(passwordHash: string | null | undefined, password: string): Promise<boolean> {
     const isCheckable = typeof passwordHash === 'string' && password.length <= LONGEST_CHECKED;
-    if (isCheckable) return this.inTurn(() => matches(passwordHash, password));
-    const against = await this.decoyHash();
-    await this.inTurn(() => verify(against, password.slice(0, LONGEST_CHECKED)));
-    return false;
+    const against = isCheckable ? passwordHash : await this.decoyHash();
+    const [isRight, ms] = await this.inTurn(async () => {
+      const begin = performance.now();
+      const isRight = await matches(against, password.slice(0, LONGEST_CHECKED));
+      return [isCheckable && isRight, performance.now() - begin];
+    });
+    if (isBcrypt(against)) this.bcryptMs = this.bcryptMs === 0 ? ms : 0.8 * this.bcryptMs + 0.2 * ms;
+    if (!isRight && ms < this.bcryptMs) await sleep(Math.min(this.bcryptMs, LONGEST_PAUSE_MS) - ms);
+    return isRight;
   }
 
   /** Whether a hash is weaker than those we make, and the password should be hashed anew when it is next at hand. */
@@ -76,7 +85,9 @@ export class Passwords {
 
 /** bcrypt's own limits are the imported hash's: it never saw more than 72 bytes. `$2y$` is what others call `$2b$`. */
 function matches(passwordHash: string, password: string): Promise<boolean> {
-  return passwordHash.startsWith('$2')
+  return isBcrypt(passwordHash)
     ? bcrypt.compare(password, passwordHash.replace(/^\$2y\$/, '$2b$'))
     : verify(passwordHash, password);
 }
+
+const isBcrypt = (passwordHash: string): boolean => passwordHash.startsWith('$2');
