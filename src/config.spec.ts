@@ -30,6 +30,9 @@ describe('the configuration', () => {
       refreshTokenTtl: 604_800,
       refreshReuseGrace: 10,
       rateLimit: { anonymous: 100, user: 1000, window: 900 },
+      jobs: 'inline',
+      smtpUrl: undefined,
+      mailFrom: 'Stoa <no-reply@localhost>',
       orderTtl: 1800,
       shutdownTimeout: 25,
     });
@@ -74,5 +77,35 @@ describe('the configuration', () => {
     });
     expect(corsOrigins).toEqual(['https://shop.example', 'http://localhost:5173']);
     expect(trustProxy).toEqual(['10.0.0.0/8', '::1']);
+  });
+
+  it('sends mails from the host of the application, or from whom it is told to', () => {
+    expect(readConfig({ APP_URL: 'https://shop.example:8443/app' }).mailFrom).toBe('Stoa <no-reply@shop.example>');
+    for (const mailFrom of ['shop@shop.example', 'The Shop <shop@shop.example>']) {
+      expect(readConfig({ MAIL_FROM: mailFrom }).mailFrom).toBe(mailFrom);
+    }
+    for (const mailFrom of ['shop', 'a@b.example, c@d.example', 'Shop <a@b.example>\r\nBcc: c@d.example']) {
+      expect(faultsOf({ MAIL_FROM: mailFrom })).toEqual(['MAIL_FROM must be an address, or a name and <an address>']);
+    }
+  });
+
+  it('never repeats the password of the mail server', () => {
+    expect(faultsOf({ SMTP_URL: 'http://stoa:hunter2@mail.example' })).toEqual([
+      'SMTP_URL must be a URL that begins with smtp:// or smtps://',
+    ]);
+  });
+
+  it('makes links below the address of the application', () => {
+    const token = 'a+b/c=&d';
+    const link = 'verify-email?token=a%2Bb%2Fc%3D%26d';
+    for (const [environment, base] of [
+      [{ APP_URL: 'https://shop.example' }, 'https://shop.example/'],
+      [{ APP_URL: 'https://shop.example/app/' }, 'https://shop.example/app/'],
+      [{ APP_URL: 'https://shop.example/app' }, 'https://shop.example/app/'],
+      [{ HOST: '::1', PORT: '8080' }, 'http://[::1]:8080/'],
+      [{}, 'http://127.0.0.1:3000/'],
+    ] as const) {
+      expect(readConfig(environment).linkTo('/verify-email', { token })).toBe(base + link);
+    }
   });
 });

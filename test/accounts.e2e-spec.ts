@@ -72,11 +72,11 @@ describe('accounts', () => {
           times[index]!.push(performance.now() - begin);
         }
       }
-      const [slow, usual, unknown] = times.map((each) => each.sort((a, b) => a - b)[4]!) as [number, number, number];
-      // argon2 alone takes a fifth of this hash's time; a busy machine blurs the rest.
+      const [slow, usual, unknown] = times.map((each) => Math.min(...each)) as [number, number, number];
+      // The fastest of eight: what a busy machine adds is left out. argon2 alone takes a fifth of this hash's time.
       for (const time of [usual, unknown]) {
-        expect(time / slow).toBeGreaterThan(0.6);
-        expect(time / slow).toBeLessThan(1.7);
+        expect(time / slow).toBeGreaterThan(0.7);
+        expect(time / slow).toBeLessThan(2.5);
       }
     });
 

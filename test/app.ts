@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Mail, newestMailTo } from './mail.js';
 import { Contract } from './openapi.js';
 import { type LogLine, Server } from './server.js';
 import { query, type Row, withDatabase } from './sql.js';
@@ -175,6 +176,16 @@ export class App {
 
   kill(): Promise<void> {
     return this.server!.kill();
+  }
+
+  /** Works the same jobs, in a process of its own. */
+  startWorker(env: Readonly<Record<string, string>> = {}): Promise<Server> {
+    return Server.startWorker({ ...this.settings, ...env });
+  }
+
+  /** The newest mail to this address, as soon as there is one: it is sent after the answer. */
+  mailTo(address: string): Promise<Mail> {
+    return newestMailTo(address, join(this.dataDir, 'mail'));
   }
 
   /** Ends it as an operator would, removes all that it used, and returns its exit code. */

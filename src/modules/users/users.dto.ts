@@ -12,7 +12,7 @@ export class CreateUserDto {
   @MaxLength(254)
   email: string;
 
-  /** @example Ann Archer */
+  /** @example "Ann Archer" */
   @Name()
   name: string;
 
@@ -26,7 +26,10 @@ export class CreateUserDto {
 }
 
 export class ReplaceUserDto extends PickType(CreateUserDto, ['email', 'name', 'role'] as const) {
-  /** Needed to change one's own email */
+  /**
+   * Needed to change one's own email
+   * @example Correct-Horse-7
+   */
   @Optional()
   @GivenPassword()
   currentPassword?: string;
@@ -39,7 +42,7 @@ export class UpdateUserDto {
   @MaxLength(254)
   email?: string;
 
-  /** @example Ann Archer */
+  /** @example "Ann Archer" */
   @Optional()
   @Name()
   name?: string;
@@ -49,7 +52,10 @@ export class UpdateUserDto {
   @IsIn(ROLES)
   role?: Role;
 
-  /** Needed to change one's own email */
+  /**
+   * Needed to change one's own email
+   * @example Correct-Horse-7
+   */
   @Optional()
   @GivenPassword()
   currentPassword?: string;
