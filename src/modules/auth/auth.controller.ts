@@ -73,7 +73,10 @@ export class AuthController {
     await this.sessions.logout(user);
   }
 
-  /** List your sessions that are still good */
+  /**
+   * List your sessions
+   * @remarks Those that are still good
+   */
   @Get('sessions')
   @Secured()
   @Answers(200, [SessionView])
@@ -81,7 +84,10 @@ export class AuthController {
     return (await this.sessions.list(user, query)).map(toSession(user.sessionId));
   }
 
-  /** End one of your sessions */
+  /**
+   * End one of your sessions
+   * @remarks Its access tokens too, at once
+   */
   @Delete('sessions/:id')
   @Secured()
   @ApiId()
@@ -90,15 +96,21 @@ export class AuthController {
     await this.sessions.end(id, user);
   }
 
-  /** End all of your sessions, this one too */
+  /**
+   * End all of your sessions
+   * @remarks The one that asks too
+   */
   @Delete('sessions')
   @Secured()
   @Answers(204, null)
-  async endAll(@CurrentUser() user: Principal): Promise<void> {
+  async endAllSessions(@CurrentUser() user: Principal): Promise<void> {
     await this.sessions.endAll(user.id);
   }
 
-  /** Ask for a mail with a link to set a new password. The answer is the same whether there is such a user or not */
+  /**
+   * Ask for a new password
+   * @remarks Mails a link, good for an hour, to set one. The answer is the same whether there is such a user or not
+   */
   @Post('password/forgot')
   @Public({ ignoresToken: true })
   @Answers(202, null)
@@ -107,7 +119,10 @@ export class AuthController {
     return null;
   }
 
-  /** Set a new password with the token of a mailed link. Ends all sessions */
+  /**
+   * Set a new password
+   * @remarks With the token of a mailed link, which is good once. Ends all sessions
+   */
   @Post('password/reset')
   @Public({ ignoresToken: true })
   @Answers(204, null)
@@ -115,15 +130,21 @@ export class AuthController {
     await this.links.resetPassword(token, password);
   }
 
-  /** Change your password. Ends your other sessions */
+  /**
+   * Change your password
+   * @remarks Ends your other sessions
+   */
   @Post('password/change')
   @Secured()
-  @Answers(204, null)
+  @Answers(204, null, { fails: ['INVALID_CREDENTIALS'] })
   async changePassword(@Body() body: ChangePasswordDto, @CurrentUser() user: Principal): Promise<void> {
     await this.auth.changePassword(user, body);
   }
 
-  /** Verify your email with the token of a mailed link */
+  /**
+   * Verify your email
+   * @remarks With the token of a mailed link, which is good once
+   */
   @Post('email/verify')
   @Public({ ignoresToken: true })
   @Answers(204, null)
@@ -131,7 +152,10 @@ export class AuthController {
     await this.links.verifyEmail(token);
   }
 
-  /** Get another mail with a link to verify your email */
+  /**
+   * Get another link to verify your email
+   * @remarks Mails one, unless it is verified already
+   */
   @Post('email/resend')
   @Secured()
   @Answers(202, null)

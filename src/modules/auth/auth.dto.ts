@@ -31,6 +31,7 @@ export class ForgotPasswordDto extends PickType(RegisterDto, ['email'] as const)
 
 /** The token of a mailed link. */
 export class UserTokenDto {
+  /** @example kX0vB3nUe9m1tqYw5cR7sJd2fHg4aLzP6oNiQbVxEyM */
   @IsString()
   @MaxLength(1000)
   token: string;

@@ -35,7 +35,7 @@ export class JwksController {
   /** Get the public keys that tokens are verified with */
   @Get('jwks.json')
   @ApiResponse({ status: 200, description: 'A JSON Web Key Set; empty when a secret signs', schema: JWKS })
-  get(): { keys: JsonWebKey[] } {
+  getPublicKeys(): { keys: JsonWebKey[] } {
     return { keys: this.keys.publicKeys() };
   }
 }
