@@ -106,7 +106,7 @@ describe.each([
         user.post('/auth/password/change', body),
         ...Array.from({ length: 6 }, (_each, index) => login(PASSWORD, index)),
       ]);
-      expect(changed!.status).toBe(204);
+      expect(changed.status).toBe(204);
       for (const answer of answers.filter(({ status }) => status === 200)) {
         expect(failureOf(await refresh(dataOf(answer).refreshToken))).toBe('401 TOKEN_REVOKED');
       }

@@ -32,7 +32,7 @@ export class UsersImport {
     if (!isEmail(email) || email.length > 254) return 'the email is not valid';
     if (Array.from(trimmed).length < 2 || Array.from(trimmed).length > 100)
       return 'the name must have 2 to 100 characters';
-    // eslint-disable-next-line no-control-regex -- PostgreSQL can not store it
+    // PostgreSQL can not store it.
     if (/\0/.test(trimmed)) return 'the name contains a null character';
     if (role !== '' && !ROLES.some((each) => each === role)) return `the role must be one of ${ROLES.join(', ')}`;
     if (!isPasswordHash(hash)) return 'the hash is neither bcrypt nor argon2';

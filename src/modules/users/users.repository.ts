@@ -52,7 +52,7 @@ export class UsersRepository extends Repository<User> {
   /** Inserts those whose email nobody has, in one statement. @returns the ids of those that it has inserted */
   async createMissing(users: readonly User[]): Promise<string[]> {
     const manager = await this.manager();
-    const { raw } = await manager
+    const result = await manager
       .createQueryBuilder()
       .insert()
       .into(User)
@@ -61,7 +61,7 @@ export class UsersRepository extends Repository<User> {
       .returning('id')
       .updateEntity(false)
       .execute();
-    return (raw as { id: string }[]).map(({ id }) => id);
+    return (result.raw as { id: string }[]).map(({ id }) => id);
   }
 
   async passwordHashOf(id: string): Promise<string | null> {
