@@ -19,7 +19,7 @@ export async function mailsTo(app: App, address: string): Promise<Mail[]> {
     names.map(async (name) => {
       const source = await readFile(join(folder, name), 'utf8');
       return {
-        template: /Z-(.+)\.eml$/.exec(name)?.[1] ?? '',
+        template: /Z-(.+)-\w+\.eml$/.exec(name)?.[1] ?? '',
         to: /^To: (.+)$/m.exec(source)?.[1]?.trim() ?? '',
         // Quoted-printable: lines are broken by `=`, and `=` itself is written out.
         text: source.replaceAll(/=\r?\n/g, '').replaceAll('=3D', '='),
