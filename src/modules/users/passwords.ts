@@ -49,7 +49,8 @@ export class Passwords {
       const isRight = await matches(against, password.slice(0, LONGEST_CHECKED));
       return [isCheckable && isRight, performance.now() - begin];
     });
-    if (isBcrypt(against)) this.bcryptMs = this.bcryptMs === 0 ? ms : 0.8 * this.bcryptMs + 0.2 * ms;
+    // The slowest of late: hashes of any cost may be among them.
+    if (isBcrypt(against)) this.bcryptMs = Math.max(ms, 0.9 * this.bcryptMs + 0.1 * ms);
     if (!isRight && ms < this.bcryptMs) await sleep(Math.min(this.bcryptMs, LONGEST_PAUSE_MS) - ms);
     return isRight;
   }
