@@ -9,6 +9,7 @@ export class CreateUsers1763690000000 implements MigrationInterface {
         email_key text,
         name text NOT NULL,
         role text NOT NULL,
+        rights_version integer NOT NULL,
         password_hash text,
         email_verified boolean NOT NULL,
         created_at timestamptz(3) NOT NULL,

@@ -28,6 +28,7 @@ import { MailModule } from './modules/mail/index.js';
 import { OrdersModule } from './modules/orders/index.js';
 import { UsersModule } from './modules/users/index.js';
 import { Redis } from './redis/redis.js';
+import { SignalsModule } from './signals/signals.module.js';
 import { LOGGER } from './telemetry/logger.js';
 import { Metrics } from './telemetry/metrics.js';
 
@@ -74,6 +75,7 @@ export class AppModule {
       imports: [
         { module: FoundationsModule, providers: values, exports: values },
         DatabaseModule.over(dataSource, cursorKey),
+        SignalsModule,
         ThrottlerModule.forRoot(rateLimits(config)),
         LimitsModule,
         AuthModule,

@@ -42,6 +42,10 @@ export class User {
   @Column('text')
   role: Role;
 
+  /** Goes up whenever what their access tokens say they may do is no longer so. */
+  @Column('integer')
+  rightsVersion: number;
+
   @Column('text', { nullable: true, select: false })
   passwordHash: string | null;
 
@@ -70,6 +74,7 @@ export class User {
       createdAt: now,
       updatedAt: now,
       erasedAt: null,
+      rightsVersion: 1,
       version: 1,
     });
   }
@@ -86,6 +91,12 @@ export class User {
     this.emailKey = emailKeyOf(email);
   }
 
+  changeRole(role: Role): void {
+    if (role === this.role) return;
+    this.role = role;
+    this.rightsVersion += 1;
+  }
+
   /** Forgets who this was. The row stays, for the orders and ledger entries that name it. */
   erase(): void {
     this.email = null;
@@ -94,6 +105,7 @@ export class User {
     this.name = 'Erased user';
     this.emailVerified = false;
     this.role = 'user';
+    this.rightsVersion += 1;
     this.erasedAt = new Date();
   }
 }

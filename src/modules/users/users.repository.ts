@@ -55,6 +55,21 @@ export class UsersRepository extends Repository<User> {
     return (await this.manager()).findOneBy(User, { emailKey: emailKeyOf(email) });
   }
 
+  /** Inserts those whose email nobody has, in one statement. @returns the ids of those that it has inserted */
+  async createMissing(users: readonly User[]): Promise<string[]> {
+    const manager = await this.manager();
+    const result = await manager
+      .createQueryBuilder()
+      .insert()
+      .into(User)
+      .values([...users])
+      .orIgnore()
+      .returning('id')
+      .updateEntity(false)
+      .execute();
+    return (result.raw as { id: string }[]).map(({ id }) => id);
+  }
+
   async passwordHashOf(id: string): Promise<string | null> {
     const [row] = await this.query<{ password_hash: string | null }>('SELECT password_hash FROM users WHERE id = $1', [
       id,
