@@ -10,6 +10,7 @@ import { AuthenticationGuard } from './http/authentication.guard.js';
 import { AuthorizationGuard } from './http/authorization.guard.js';
 import { EnvelopeInterceptor } from './http/envelope.interceptor.js';
 import { ErrorFilter } from './http/error.filter.js';
+import { IdempotencyInterceptor } from './http/idempotency.interceptor.js';
 import { NoQueryInterceptor } from './http/no-query.interceptor.js';
 import { RateLimitGuard, rateLimits } from './http/rate-limit.guard.js';
 import { RequestLimits } from './http/request-limits.js';
@@ -44,9 +45,11 @@ const pipeline: Provider[] = [
   { provide: APP_GUARD, useClass: AuthenticationGuard },
   { provide: APP_GUARD, useClass: RateLimitGuard },
   { provide: APP_GUARD, useClass: AuthorizationGuard },
-  { provide: APP_PIPE, useClass: RequestValidationPipe },
-  { provide: APP_INTERCEPTOR, useClass: NoQueryInterceptor },
+  // Interceptors wrap what comes after them; the pipe is the last thing before the handler.
   { provide: APP_INTERCEPTOR, useClass: EnvelopeInterceptor },
+  { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
+  { provide: APP_INTERCEPTOR, useClass: NoQueryInterceptor },
+  { provide: APP_PIPE, useClass: RequestValidationPipe },
   { provide: APP_FILTER, useExisting: ErrorFilter },
   ErrorFilter,
   RequestLimits,

@@ -20,6 +20,7 @@ import { ErrorFilter } from './http/error.filter.js';
 import { createAdapter } from './http/fastify.js';
 import { createDocument } from './http/openapi/document.js';
 import { serveDocument } from './http/openapi/serve.js';
+import { API_VERSIONS } from './http/versions.js';
 import { CatalogueService } from './modules/catalogue/index.js';
 import { Lifecycle } from './modules/health/index.js';
 import { JobsWorker } from './modules/jobs/index.js';
@@ -90,7 +91,7 @@ async function createApp(parts: Parts): Promise<NestFastifyApplication> {
     { logger: new NestLogger(logger), bodyParser: false, abortOnError: false },
   );
   app.setGlobalPrefix('api', { exclude: ['health', 'health/live', 'health/ready'] });
-  app.enableVersioning({ type: VersioningType.URI, defaultVersion: '1' });
+  app.enableVersioning({ type: VersioningType.URI, defaultVersion: API_VERSIONS });
   if (config.corsOrigins.length > 0) {
     app.enableCors({
       origin: config.corsOrigins.includes('*') ? '*' : [...config.corsOrigins],
@@ -116,6 +117,9 @@ async function createApp(parts: Parts): Promise<NestFastifyApplication> {
 const EXPOSED_HEADERS = [
   'Location',
   'ETag',
+  'Link',
+  'Deprecation',
+  'Idempotency-Replayed',
   'X-Request-Id',
   'Retry-After',
   'RateLimit',

@@ -286,7 +286,7 @@ async function exchange(url: URL, method: string, options: RequestOptions = {}):
     redirect: 'manual',
   });
   const text = await response.text();
-  const isJson = /json(;|$)/.test(response.headers.get('content-type') ?? '');
+  const isJson = method !== 'HEAD' && /json(;|$)/.test(response.headers.get('content-type') ?? '');
   return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : undefined, text };
 }
 

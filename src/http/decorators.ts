@@ -34,6 +34,13 @@ export const PubliclyCacheable = () => SetMetadata(CACHEABLE, true);
 /** The route counts against a limit of its own for each address, beside the one for all requests. */
 export const LimitedBy = (purpose: Purpose) => SetMetadata(LIMITED_BY, purpose);
 
+/**
+ * A public POST that takes an `Idempotency-Key` like those of users do: the key belongs to the email that the body
+ * names. What is found there may be anything.
+ */
+export const KeyedByEmail = (emailOf: EmailOfBody) => SetMetadata(KEYED_BY_EMAIL, emailOf);
+export type EmailOfBody = (body: Record<string, unknown>) => unknown;
+
 /** Who sends the request. Only for routes that are not public. */
 export const CurrentUser = createParamDecorator((_: unknown, context: ExecutionContext): Principal => {
   const { user } = context.switchToHttp().getRequest<Request>();

@@ -1,13 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import type { Config } from '../config.js';
 import type { Pool } from '../database/pool.js';
-import { UnavailableError } from '../errors.js';
+import { MalformedError, UnavailableError } from '../errors.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { requestContext } from '../telemetry/request-context.js';
 import { keepRawBodies } from './body.js';
+import { answerBrokenRequest } from './broken-requests.js';
 import type { Drain } from './drain.js';
 import type { ErrorFilter } from './error.filter.js';
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -33,10 +34,12 @@ export function createAdapter({ config, logger, metrics, drain, pool, failures }
     bodyLimit: BODY_LIMIT,
     trustProxy: config.trustProxy.length > 0 ? [...config.trustProxy] : false,
     genReqId: requestIdOf,
-    routerOptions: { maxParamLength: 2000 },
+    // Longer than a request line can be: else a long id would be taken for another path.
+    routerOptions: { maxParamLength: 20_000 },
     // Headers have 10 s and the whole request 30 s: a client that sends a byte a second holds nothing for long.
     requestTimeout: 30_000,
-    http: { headersTimeout: 10_000, connectionsCheckingInterval: 2_000 },
+    http: { headersTimeout: 10_000, connectionsCheckingInterval: 2_000, requireHostHeader: false },
+    clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
       reply.header('X-Request-Id', request.id);
       failures().answer(error, request, reply);
@@ -48,6 +51,11 @@ export function createAdapter({ config, logger, metrics, drain, pool, failures }
   routeTable.watch(fastify);
   drain.watch(fastify);
 
+  // RFC 9110 lets us overlook an expectation that we do not know; Node would refuse it without a word.
+  fastify.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    fastify.server.emit('request', request, response);
+  });
+
   fastify.addHook('onRequest', (request, reply, done) => {
     reply.header('X-Request-Id', request.id);
     reply.header('Cache-Control', 'private, no-cache');
@@ -56,6 +64,10 @@ export function createAdapter({ config, logger, metrics, drain, pool, failures }
     reply.header('Vary', vary === undefined ? 'Authorization, Accept' : `${String(vary)}, Authorization, Accept`);
     if (pool.isOverrun && !request.url.startsWith('/health')) {
       failures().answer(new UnavailableError('More comes than can be answered, try again'), request, reply);
+      return;
+    }
+    if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
+      failures.answer(new MalformedError('A request needs a Host header'), request, reply);
       return;
     }
     requestContext.run({ requestId: request.id }, done);

@@ -4,6 +4,7 @@ import type { Page, PageRequest } from '../../database/paging.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { ConflictError, ForbiddenError } from '../../errors.js';
 import { assertMay, may, type Principal } from '../../permissions.js';
+import { anyVersion, type VersionCheck } from '../../versions.js';
 import { CatalogueService } from '../catalogue/index.js';
 import { EventsService, type EventType } from '../events/index.js';
 import { LedgerService } from '../ledger/index.js';
@@ -77,11 +78,12 @@ export class OrdersService implements OnModuleInit {
     return this.orders.findPage({ ...filters, userId }, page, by.id);
   }
 
-  /** Changes what is said about a pending order. @throws OrderNotFound, ForbiddenError, OrderNotPending */
-  update(id: string, extras: OrderExtras, by: Principal): Promise<Order> {
+  /** Changes what is said about a pending order. @throws OrderNotFound, ForbiddenError, StaleVersion, OrderNotPending */
+  update(id: string, extras: OrderExtras, by: Principal, check: VersionCheck = anyVersion): Promise<Order> {
     return this.unitOfWork.run(async () => {
       const order = await this.lock(id);
       assertMay(by, 'write', order.userId);
+      check(order.version);
       order.annotate(extras);
       await this.save(order, 'order.updated');
       return order;

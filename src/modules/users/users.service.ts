@@ -1,9 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import type { Page, PageRequest } from '../../database/paging.js';
+import { IdempotencyKeys } from '../../database/idempotency.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { ForbiddenError, ValidationError } from '../../errors.js';
 import { Guesses } from '../../limits/guesses.js';
 import { assertMay, may, type Principal, type Role } from '../../permissions.js';
+import { anyVersion, type VersionCheck } from '../../versions.js';
 import { EventsService } from '../events/index.js';
 import { CachedUsers } from './cached-users.js';
 import { Passwords } from './passwords.js';
@@ -41,6 +43,7 @@ export class UsersService {
     private readonly events: EventsService,
     private readonly unitOfWork: UnitOfWork,
     private readonly guesses: Guesses,
+    private readonly idempotency: IdempotencyKeys,
   ) {}
 
   /** Lets a module that users know nothing of have its say before one is erased. */
@@ -66,8 +69,8 @@ export class UsersService {
     return this.users.findPage(filters, page, by.id);
   }
 
-  /** @throws UserNotFound, ForbiddenError, EmailTaken, WrongPassword, LastAdmin */
-  async update(id: string, changes: UserChanges, by: Principal): Promise<User> {
+  /** @throws UserNotFound, ForbiddenError, StaleVersion, EmailTaken, WrongPassword, LastAdmin */
+  async update(id: string, changes: UserChanges, by: Principal, check: VersionCheck = anyVersion): Promise<User> {
     const target = await this.get(id, by);
     this.assertMayChange(target, by);
     if (changes.role !== undefined && !may(by, 'admin')) throw new ForbiddenError('Only an admin can set a role');
@@ -79,6 +82,7 @@ export class UsersService {
       const user = await this.users.lockById(id);
       if (user === null) throw new UserNotFound();
       this.assertMayChange(user, by);
+      check(user.version);
       if (user.role === 'admin' && changes.role !== undefined && changes.role !== 'admin')
         this.assertNotLast(admins, id);
       if (changes.name !== undefined) user.rename(changes.name);
@@ -92,16 +96,18 @@ export class UsersService {
    * Erases the person and keeps the row. Whatever else is theirs is released by the modules that own it, or keeps
    * them from going.
    *
-   * @throws UserNotFound, ForbiddenError, LastAdmin, ConflictError
+   * @throws UserNotFound, ForbiddenError, StaleVersion, LastAdmin, ConflictError
    */
-  async delete(id: string, by: Principal): Promise<void> {
+  async delete(id: string, by: Principal, check: VersionCheck = anyVersion): Promise<void> {
     await this.unitOfWork.run(async () => {
       const admins = await this.users.lockAdmins();
       const user = await this.users.lockById(id);
       if (user === null) throw new UserNotFound();
       assertMay(by, 'admin', id);
+      check(user.version);
       if (user.role === 'admin') this.assertNotLast(admins, id);
       for (const hook of this.beforeErasure) await hook(id);
+      await this.idempotency.forget(id, user.email ?? '');
       user.erase();
       await this.save(user, 'user.deleted');
     });
