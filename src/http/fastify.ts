@@ -67,7 +67,7 @@ export function createAdapter({ config, logger, metrics, drain, pool, failures }
       return;
     }
     if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
-      failures.answer(new MalformedError('A request needs a Host header'), request, reply);
+      failures().answer(new MalformedError('A request needs a Host header'), request, reply);
       return;
     }
     requestContext.run({ requestId: request.id }, done);
