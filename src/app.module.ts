@@ -10,10 +10,13 @@ import { AuthenticationGuard } from './http/authentication.guard.js';
 import { AuthorizationGuard } from './http/authorization.guard.js';
 import { EnvelopeInterceptor } from './http/envelope.interceptor.js';
 import { ErrorFilter } from './http/error.filter.js';
+import { IdempotencyInterceptor } from './http/idempotency.interceptor.js';
 import { NoQueryInterceptor } from './http/no-query.interceptor.js';
 import { RateLimitGuard, rateLimits } from './http/rate-limit.guard.js';
+import { RequestLimits } from './http/request-limits.js';
 import { UnmatchedController } from './http/unmatched.controller.js';
 import { RequestValidationPipe } from './http/validation.pipe.js';
+import { LimitsModule } from './limits/limits.module.js';
 import { AuthModule } from './modules/auth/index.js';
 import { CatalogueModule } from './modules/catalogue/index.js';
 import { CheckoutModule } from './modules/checkout/index.js';
@@ -24,7 +27,9 @@ import { LedgerModule } from './modules/ledger/index.js';
 import { MailModule } from './modules/mail/index.js';
 import { OrdersModule } from './modules/orders/index.js';
 import { UsersModule } from './modules/users/index.js';
+import { Redis } from './redis/redis.js';
 import { LOGGER } from './telemetry/logger.js';
+import { Metrics } from './telemetry/metrics.js';
 
 /** What main.ts has opened before there is an application. */
 export interface Foundations {
@@ -32,6 +37,8 @@ export interface Foundations {
   logger: Logger;
   dataSource: DataSource;
   cursorKey: CursorKey;
+  redis: Redis;
+  metrics: Metrics;
 }
 
 /** Everything global, in the order in which a request meets it; `http/fastify.ts` has what comes before and after. */
@@ -39,10 +46,14 @@ const pipeline: Provider[] = [
   { provide: APP_GUARD, useClass: AuthenticationGuard },
   { provide: APP_GUARD, useClass: RateLimitGuard },
   { provide: APP_GUARD, useClass: AuthorizationGuard },
-  { provide: APP_PIPE, useClass: RequestValidationPipe },
-  { provide: APP_INTERCEPTOR, useClass: NoQueryInterceptor },
+  // Interceptors wrap what comes after them; the pipe is the last thing before the handler.
   { provide: APP_INTERCEPTOR, useClass: EnvelopeInterceptor },
-  { provide: APP_FILTER, useFactory: (logger: Logger) => new ErrorFilter(logger), inject: [LOGGER] },
+  { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
+  { provide: APP_INTERCEPTOR, useClass: NoQueryInterceptor },
+  { provide: APP_PIPE, useClass: RequestValidationPipe },
+  { provide: APP_FILTER, useExisting: ErrorFilter },
+  ErrorFilter,
+  RequestLimits,
 ];
 
 @Global()
@@ -51,10 +62,12 @@ class FoundationsModule {}
 
 @Module({})
 export class AppModule {
-  static on({ config, logger, dataSource, cursorKey }: Foundations): DynamicModule {
+  static on({ config, logger, dataSource, cursorKey, redis, metrics }: Foundations): DynamicModule {
     const values: Provider[] = [
       { provide: Config, useValue: config },
       { provide: LOGGER, useValue: logger },
+      { provide: Redis, useValue: redis },
+      { provide: Metrics, useValue: metrics },
     ];
     return {
       module: AppModule,
@@ -62,6 +75,7 @@ export class AppModule {
         { module: FoundationsModule, providers: values, exports: values },
         DatabaseModule.over(dataSource, cursorKey),
         ThrottlerModule.forRoot(rateLimits(config)),
+        LimitsModule,
         AuthModule,
         UsersModule,
         CatalogueModule,

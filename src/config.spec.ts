@@ -12,6 +12,7 @@ const faultsOf = (environment: Record<string, string>): readonly string[] => {
 const PRODUCTION = {
   NODE_ENV: 'production',
   DATABASE_URL: 'postgres://stoa:hunter2@db.internal/stoa',
+  REDIS_URL: 'rediss://stoa:hunter2@redis.internal',
   JWT_SECRET: 'a-secret-of-forty-characters-for-testing',
 };
 
@@ -29,7 +30,7 @@ describe('the configuration', () => {
       accessTokenTtl: 900,
       refreshTokenTtl: 604_800,
       refreshReuseGrace: 10,
-      rateLimit: { anonymous: 100, user: 1000, window: 900 },
+      rateLimit: { anonymous: 100, user: 1000, login: 5, window: 900 },
       jobs: 'inline',
       smtpUrl: undefined,
       mailFrom: 'Stoa <no-reply@localhost>',
@@ -42,9 +43,17 @@ describe('the configuration', () => {
     expect(readConfig({ PORT: '', DATABASE_URL: '', LOG_LEVEL: '', CORS_ORIGINS: '' })).toEqual(readConfig({}));
   });
 
-  it('needs a database and a signing key in production', () => {
+  it('trusts only proxies that are addresses or networks', () => {
+    const named = '10.0.0.1, 10.0.0.0/8, ::1, fd00::/8, loopback';
+    expect(readConfig({ TRUST_PROXY: named }).trustProxy).toHaveLength(5);
+    for (const wrong of ['999.1.1.1', '10.0.0.0/33', '10.0.0.0/', 'true', '1.2.3.4/8/8']) {
+      expect(faultsOf({ TRUST_PROXY: wrong })).toHaveLength(1);
+    }
+  });
+
+  it('needs a database, a Redis and a signing key in production', () => {
     const faults = faultsOf({ NODE_ENV: 'production' });
-    for (const name of ['DATABASE_URL', 'JWT_SECRET']) {
+    for (const name of ['DATABASE_URL', 'REDIS_URL', 'JWT_SECRET']) {
       expect(faults.filter((fault) => fault.includes(name))).toHaveLength(1);
     }
   });

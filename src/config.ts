@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { parseEnv } from 'node:util';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -22,6 +23,8 @@ export class Config {
   declare readonly port: number;
   /** Unset: an embedded PostgreSQL under `dataDir`. */
   declare readonly databaseUrl: string | undefined;
+  /** Unset: every process counts and remembers for itself. */
+  declare readonly redisUrl: string | undefined;
   declare readonly databasePool: { min: number; max: number; idleMs: number; acquireMs: number };
   declare readonly dataDir: string;
   declare readonly migrate: boolean;
@@ -30,8 +33,8 @@ export class Config {
   declare readonly accessTokenTtl: number;
   declare readonly refreshTokenTtl: number;
   declare readonly refreshReuseGrace: number;
-  /** Requests in a window of so many seconds; 0 means no limit. */
-  declare readonly rateLimit: { anonymous: number; user: number; window: number };
+  /** Requests, and failed logins, in a window of so many seconds; 0 means no limit. */
+  declare readonly rateLimit: { anonymous: number; user: number; login: number; window: number };
   /** Addresses or networks whose `X-Forwarded-For` counts. */
   declare readonly trustProxy: readonly string[];
   declare readonly corsOrigins: readonly string[];
@@ -111,6 +114,7 @@ export function readConfig(environment: Environment = withDotEnv(process.env)): 
       idleMs: read.integer('DATABASE_POOL_IDLE_MS', 30_000, { min: 0 }),
       acquireMs: read.integer('DATABASE_POOL_ACQUIRE_MS', 30_000, { min: 1 }),
     },
+    redisUrl: read.url('REDIS_URL', ['redis:', 'rediss:'], { required: inProduction }),
     dataDir: read.text('DATA_DIR', /^[^\0]+$/, 'a folder') ?? '.data',
     migrate: read.oneOf('MIGRATE', ['on', 'off'], 'on') === 'on',
     jwtSecret: read.text('JWT_SECRET', /^.{32,}$/s, 'at least 32 characters', { required: inProduction }),
@@ -120,12 +124,13 @@ export function readConfig(environment: Environment = withDotEnv(process.env)): 
     rateLimit: {
       anonymous: read.integer('RATE_LIMIT_ANONYMOUS', 100, { min: 0 }),
       user: read.integer('RATE_LIMIT_USER', 1000, { min: 0 }),
+      login: read.integer('RATE_LIMIT_LOGIN', 5, { min: 0 }),
       window: read.integer('RATE_LIMIT_WINDOW', 900, { min: 1 }),
     },
     trustProxy: read.list(
       'TRUST_PROXY',
-      /^([\da-fA-F.:]+(\/\d{1,3})?|loopback|linklocal|uniquelocal)$/,
-      'IP addresses or networks',
+      { test: isNetwork },
+      'IP addresses, networks such as 10.0.0.0/8, or loopback, linklocal, uniquelocal',
     ),
     corsOrigins,
     appUrl,
@@ -151,6 +156,18 @@ export function readConfig(environment: Environment = withDotEnv(process.env)): 
 
 const MAILBOX = /^([^\s@<>,]+@[^\s@<>,]+|[^\r\n<>@,"]+ <[^\s@<>,]+@[^\s@<>,]+>)$/;
 const PASSWORD_RULE = '8 to 128 characters with an upper-case letter and a digit';
+
+/** An address or a network, or one of those that have a name. */
+function isNetwork(text: string): boolean {
+  if (['loopback', 'linklocal', 'uniquelocal'].includes(text)) return true;
+  const [address = '', bits, ...rest] = text.split('/');
+  const version = isIP(address);
+  return (
+    version !== 0 &&
+    rest.length === 0 &&
+    (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128)))
+  );
+}
 
 /** In development `.env` fills in what the environment leaves open; an empty variable counts as open. */
 function withDotEnv(environment: Environment): Environment {
@@ -205,7 +222,7 @@ class Reader {
     return choice ?? fallback;
   }
 
-  list(name: string, pattern: RegExp, rule: string): string[] {
+  list(name: string, pattern: Pick<RegExp, 'test'>, rule: string): string[] {
     const values = (this.environment[name] ?? '').split(',').map((value) => value.trim());
     const given = values.filter((value) => value !== '');
     if (!given.every((value) => pattern.test(value))) this.fault(name, `must be ${rule}, separated by commas`);

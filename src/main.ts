@@ -16,13 +16,16 @@ import { prepareSchema } from './database/migrate.js';
 import { CursorKey } from './database/paging.js';
 import { fillIn } from './development.js';
 import { Drain } from './http/drain.js';
+import { ErrorFilter } from './http/error.filter.js';
 import { createAdapter } from './http/fastify.js';
 import { createDocument } from './http/openapi/document.js';
 import { serveDocument } from './http/openapi/serve.js';
+import { API_VERSIONS } from './http/versions.js';
 import { CatalogueService } from './modules/catalogue/index.js';
 import { Lifecycle } from './modules/health/index.js';
 import { JobsWorker } from './modules/jobs/index.js';
 import { FirstAdmin } from './modules/users/index.js';
+import { Redis } from './redis/redis.js';
 import { stopWhenTold } from './stop.js';
 import { createLogger, NestLogger } from './telemetry/logger.js';
 import { Metrics } from './telemetry/metrics.js';
@@ -36,9 +39,11 @@ async function main(): Promise<void> {
   const dataSource = await connect(config, logger);
   await prepareSchema(config, dataSource, logger);
 
+  const redis = new Redis(config.redisUrl, logger);
+  await redis.start();
   const metrics = new Metrics();
   const drain = new Drain();
-  const app = await createApp({ config, logger, dataSource, metrics, drain });
+  const app = await createApp({ config, logger, dataSource, redis, metrics, drain });
   const metricsServer = serveMetrics(config, app, metrics);
   const lifecycle = app.get(Lifecycle);
   stopWhenTold(config, logger, {
@@ -51,6 +56,7 @@ async function main(): Promise<void> {
     release: async () => {
       await app.close();
       metricsServer?.close();
+      redis.stop();
       await dataSource.destroy();
       await embedded?.stop();
     },
@@ -71,19 +77,21 @@ interface Parts {
   config: Config;
   logger: Logger;
   dataSource: DataSource;
+  redis: Redis;
   metrics: Metrics;
   drain: Drain;
 }
 
-async function createApp({ config, logger, dataSource, metrics, drain }: Parts): Promise<NestFastifyApplication> {
+async function createApp(parts: Parts): Promise<NestFastifyApplication> {
+  const { config, logger, dataSource, redis, metrics, drain } = parts;
   const cursorKey = new CursorKey(Buffer.from(hkdfSync('sha256', config.jwtSecret ?? '', '', 'stoa cursors', 32)));
-  const app = await NestFactory.create<NestFastifyApplication>(
-    AppModule.on({ config, logger, dataSource, cursorKey }),
-    createAdapter({ config, logger, metrics, drain, pool: poolOf(dataSource) }),
+  const app: NestFastifyApplication = await NestFactory.create<NestFastifyApplication>(
+    AppModule.on({ config, logger, dataSource, cursorKey, redis, metrics }),
+    createAdapter({ config, logger, metrics, drain, pool: poolOf(dataSource), failures: () => app.get(ErrorFilter) }),
     { logger: new NestLogger(logger), bodyParser: false, abortOnError: false },
   );
   app.setGlobalPrefix('api', { exclude: ['health', 'health/live', 'health/ready'] });
-  app.enableVersioning({ type: VersioningType.URI, defaultVersion: '1' });
+  app.enableVersioning({ type: VersioningType.URI, defaultVersion: API_VERSIONS });
   if (config.corsOrigins.length > 0) {
     app.enableCors({
       origin: config.corsOrigins.includes('*') ? '*' : [...config.corsOrigins],
@@ -109,6 +117,9 @@ async function createApp({ config, logger, dataSource, metrics, drain }: Parts):
 const EXPOSED_HEADERS = [
   'Location',
   'ETag',
+  'Link',
+  'Deprecation',
+  'Idempotency-Replayed',
   'X-Request-Id',
   'Retry-After',
   'RateLimit',

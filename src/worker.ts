@@ -9,7 +9,9 @@ import { CursorKey } from './database/paging.js';
 import { fillIn } from './development.js';
 import { JobsWorker } from './modules/jobs/index.js';
 import { stopWhenTold } from './stop.js';
+import { Redis } from './redis/redis.js';
 import { createLogger, NestLogger } from './telemetry/logger.js';
+import { Metrics } from './telemetry/metrics.js';
 
 /** Works jobs and serves nobody: for more workers than servers, or servers with `JOBS=off`. */
 async function main(): Promise<void> {
@@ -29,6 +31,9 @@ async function main(): Promise<void> {
       logger,
       dataSource,
       cursorKey: new CursorKey(randomBytes(32)),
+      // Nobody is counted here, and little is read twice.
+      redis: new Redis(undefined, logger),
+      metrics: new Metrics(),
     }),
     { logger: new NestLogger(logger), abortOnError: false },
   );

@@ -102,6 +102,7 @@ export async function startApp(
     ADMIN_PASSWORD: ADMIN.password,
     RATE_LIMIT_ANONYMOUS: '0',
     RATE_LIMIT_USER: '0',
+    RATE_LIMIT_LOGIN: '0',
     LOG_LEVEL: 'info',
     SHUTDOWN_DELAY: '0',
     ...env,
@@ -285,7 +286,7 @@ async function exchange(url: URL, method: string, options: RequestOptions = {}):
     redirect: 'manual',
   });
   const text = await response.text();
-  const isJson = /json(;|$)/.test(response.headers.get('content-type') ?? '');
+  const isJson = method !== 'HEAD' && /json(;|$)/.test(response.headers.get('content-type') ?? '');
   return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : undefined, text };
 }
 

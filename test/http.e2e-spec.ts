@@ -1,5 +1,6 @@
-import { createServer, type AddressInfo } from 'node:net';
+import { connect, createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
+import { request } from 'node:http';
 import {
   type Answer,
   type App,
@@ -23,6 +24,19 @@ describe('HTTP', () => {
   });
   afterAll(() => app?.stop());
 
+  /** Sends the path as it stands; fetch would tidy it up first. */
+  const raw = (method: string, path: string): Promise<Answer> =>
+    new Promise((resolve, reject) => {
+      const { hostname, port } = new URL(app.url);
+      const call = request({ hostname, port, method, path }, (response) => {
+        let text = '';
+        response.on('data', (chunk: Buffer) => (text += chunk.toString()));
+        response.on('end', () => {
+          resolve({ status: response.statusCode!, headers: new Headers(), body: JSON.parse(text), text });
+        });
+      });
+      call.on('error', reject).end();
+    });
   const login = (raw: string | Uint8Array<ArrayBuffer>, headers: Record<string, string> = {}): Promise<Answer> =>
     app.request('POST', '/auth/login', { raw, headers });
 
@@ -69,6 +83,8 @@ describe('HTTP', () => {
       const unknown = await nobody.get('/nowhere', headers);
       expect([unknown.status, unknown.body.code, unknown.body.title]).toEqual([404, 'NOT_FOUND', 'Not Found']);
       expect((await nobody.get('/products', headers)).body.success).toBe(true);
+      const unwanted = await nobody.get('/nowhere', { accept: 'application/problem+json;q=0, */*' });
+      expect(failureOf(unwanted)).toBe('404 NOT_FOUND');
     });
   });
 
@@ -99,6 +115,29 @@ describe('HTTP', () => {
       expect(failureOf(await nobody.get('/users/%ZZ'))).toBe('400 MALFORMED_REQUEST');
     });
 
+    it('no path has another spelling', async () => {
+      for (const path of [
+        '/products/',
+        '//products',
+        '/Products',
+        '/products;limit=1',
+        '/x/../products',
+        '/pro%2Fducts',
+      ]) {
+        expect([path, failureOf(await raw('GET', `/api/v1${path}`))]).toEqual([path, '404 NOT_FOUND']);
+      }
+    });
+
+    it('a path id that is no UUID is 422, however long', async () => {
+      for (const id of ['x', '%00', 'a'.repeat(3000), `${NOTHING}0`, `%20${NOTHING}`, 'a%2Fb', '{id}', "' OR 1=1"]) {
+        expect([id, failureOf(await raw('GET', `/api/v1/products/${id.replaceAll(' ', '%20')}`))]).toEqual([
+          id,
+          '422 VALIDATION_ERROR',
+        ]);
+      }
+      expect(failureOf(await nobody.get(`/products/${NOTHING.toUpperCase()}`))).toBe('404 NOT_FOUND');
+    });
+
     it('shows nothing of its inside', async () => {
       for (const path of ['/users/%00', `/users/${'a'.repeat(3000)}`, '/products?cursor=%00', '/products?q=%00']) {
         const answer = await user.get(path);
@@ -127,7 +166,13 @@ describe('HTTP', () => {
       ]) {
         expect(failureOf(await login('{}', { 'content-type': type }))).toBe('415 UNSUPPORTED_MEDIA_TYPE');
       }
-      expect((await login('{}', { 'content-type': 'application/json; charset=utf-8' })).status).toBe(422);
+      for (const type of ['application/json; charset=latin1', 'application/merge-patch+json', ';;;', 'json', 'x']) {
+        expect(failureOf(await login('{}', { 'content-type': type }))).toBe('415 UNSUPPORTED_MEDIA_TYPE');
+      }
+      for (const type of ['application/json; charset=utf-8', 'Application/JSON;charset="UTF-8"']) {
+        expect((await login('{}', { 'content-type': type })).status).toBe(422);
+      }
+      expect(failureOf(await login('{}', { 'content-encoding': 'gzip' }))).toBe('415 UNSUPPORTED_MEDIA_TYPE');
     });
 
     it('has at most 100 KiB', async () => {
@@ -173,6 +218,38 @@ describe('HTTP', () => {
       }
     });
 
+    it('loses nothing on its way in: no value that is given twice, no digit', async () => {
+      const { token } = await app.admin();
+      const refused = async (path: string, raw: string) => {
+        const answer = await app.request('POST', path, { raw, ...(token && { token }) });
+        expect(failureOf(answer)).toBe('422 VALIDATION_ERROR');
+        return fieldsOf(answer);
+      };
+      expect(await refused('/auth/login', '{"email":"a@example.com","password":"x","email":"b@example.com"}')).toEqual([
+        'email',
+      ]);
+      expect(await refused('/auth/login', '{"email":"a@example.com","password":"x","p\\u0061ssword":"y"}')).toEqual([
+        'password',
+      ]);
+      const item = `{"productId":"${NOTHING}","quantity":1,"quantity":2}`;
+      expect(await refused('/orders', `{"items":[${item}]}`)).toEqual(['items[0].quantity']);
+      const product = (price: string) => `{"sku":"ODD","name":"Odd","currency":"EUR","price":${price}}`;
+      for (const price of ['1.0000000000000000001', '0.9999999999999999999', '1e-400', '123456789012345678']) {
+        expect(await refused('/products', product(price))).toContain('price');
+      }
+      const whole = await app.request('POST', '/products', { raw: product('1.50e1'), ...(token && { token }) });
+      expect(dataOf(whole, 201).price).toBe(15);
+    });
+
+    it('of a hundred thousand things is refused in good time', async () => {
+      const begun = Date.now();
+      const many = JSON.stringify({ items: Array(50_000).fill(1) }).slice(0, 102_398);
+      const answer = await app.request('POST', '/orders', { raw: many, ...(user.token && { token: user.token }) });
+      expect(failureOf(answer)).toMatch(/^(422 VALIDATION_ERROR|413 PAYLOAD_TOO_LARGE)$/);
+      expect(answer.text.length).toBeLessThan(10_000);
+      expect(Date.now() - begun).toBeLessThan(2000);
+    });
+
     it('is judged only after its sender', async () => {
       expect(failureOf(await app.request('POST', '/products', { raw: '{' }))).toBe('401 UNAUTHORIZED');
       expect(failureOf(await app.request('POST', '/products', { raw: '{', token: user.token }))).toBe('403 FORBIDDEN');
@@ -196,6 +273,31 @@ describe('HTTP', () => {
       const answer = await nobody.get(`/products?${query}`);
       expect(failureOf(answer)).toBe('422 VALIDATION_ERROR');
       expect(new Set(fieldsOf(answer))).toEqual(new Set([query.split('=')[0]]));
+    });
+
+    it.each(['q=%', 'q=%zz', 'q=%ff', 'q=%e2%82', '%=1', 'limit=1&x=%c0%80'])(
+      '%s can not be decoded',
+      async (query) => {
+        expect(failureOf(await raw('GET', `/api/v1/products?${query}`))).toBe('400 MALFORMED_REQUEST');
+        expect(failureOf(await raw('GET', `/api/v1/products/${NOTHING}?${query}`))).toBe('400 MALFORMED_REQUEST');
+      },
+    );
+
+    it('is refused where a route takes none', async () => {
+      for (const path of [`/products/${NOTHING}?x=1`, '/users/me?fields=id', '/users/me?=', '/users/me?a[b]=1']) {
+        expect(failureOf(await user.get(path))).toBe('422 VALIDATION_ERROR');
+      }
+      expect((await user.get('/users/me?')).status).toBe(200);
+      expect((await user.get('/users/me?&')).status).toBe(200);
+    });
+
+    it('has dates that PostgreSQL can hold', async () => {
+      for (const date of ['9999-12-31', '0001-01-01', '9999-12-31T23:59:59.999-23:59', '0001-01-01T00:00:00%2B14:00']) {
+        expect((await user.get(`/orders?createdFrom=${date}`)).status).toBe(200);
+      }
+      for (const date of ['10000-01-01', '+275760-09-13', '-000001-01-01', '2026-13-01', '2026-01-01T25:00Z', '']) {
+        expect(failureOf(await user.get(`/orders?createdFrom=${date}`))).toBe('422 VALIDATION_ERROR');
+      }
     });
 
     it('with __proto__ or unknown names is refused', async () => {
@@ -240,6 +342,61 @@ describe('HTTP', () => {
       for (const name of ['x-request-id', 'location', 'retry-after']) expect(exposed).toContain(name);
       const refused = await nobody.get('/nowhere', { origin: 'https://shop.example' });
       expect(refused.headers.get('access-control-allow-origin')).toBe('https://shop.example');
+    });
+  });
+
+  describe('what is not quite HTTP', () => {
+    const send = (text: string): Promise<{ status: number; type: string; body: any }> =>
+      new Promise((resolve, reject) => {
+        const { hostname, port } = new URL(app.url);
+        let received = '';
+        const socket = connect(Number(port), hostname);
+        socket.on('data', (chunk) => {
+          received += chunk.toString();
+          const [head = '', ...rest] = received.split('\r\n\r\n');
+          if (Number(/content-length: (\d+)/i.exec(head)?.[1]) > Buffer.byteLength(rest.join(''))) return;
+          socket.destroy();
+          const type = /content-type: (.*)/i.exec(head)?.[1] ?? '';
+          resolve({ status: Number(received.slice(9, 12)), type, body: JSON.parse(rest.join('')) });
+        });
+        socket.on('error', reject);
+        socket.write(text);
+      });
+    const post = (headers: string, body: string) =>
+      send(
+        `POST /api/v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n${headers}\r\n\r\n${body}`,
+      );
+
+    it.each([
+      ['no request at all', 400, () => send('what?\r\n\r\n')],
+      ['a method that nobody knows', 400, () => send('FOO /api/v1/products HTTP/1.1\r\nHost: x\r\n\r\n')],
+      ['no host', 400, () => send('GET /api/v1/products HTTP/1.1\r\n\r\n')],
+      ['headers without end', 431, () => send(`GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`)],
+      ['a path without end', 431, () => send(`GET /${'x'.repeat(20_000)} HTTP/1.1\r\nHost: x\r\n\r\n`)],
+      ['two lengths', 400, () => post('Content-Length: 2\r\nTransfer-Encoding: chunked', '0\r\n\r\n')],
+      ['a length that is none', 400, () => post('Content-Length: two', '{}')],
+      ['chunks that are none', 400, () => post('Transfer-Encoding: chunked', 'ZZ\r\n{}\r\n0\r\n\r\n')],
+    ])('%s is answered in the envelope', async (_, status, sent) => {
+      const answer = await sent();
+      expect(answer.status).toBe(status);
+      expect(answer.type).toMatch(/^application\/json/);
+      expect(answer.body).toEqual({
+        success: false,
+        error: { code: 'MALFORMED_REQUEST', message: expect.any(String) },
+        meta: { requestId: expect.any(String), timestamp: expect.any(String) },
+      });
+    });
+
+    it('too much in chunks is 413, as with a length', async () => {
+      const chunk = `4e20\r\n${'x'.repeat(20_000)}\r\n`;
+      const answer = await post('Transfer-Encoding: chunked', chunk.repeat(6));
+      expect([answer.status, answer.body.error.code]).toEqual([413, 'PAYLOAD_TOO_LARGE']);
+    });
+
+    it('HTTP/1.0, chunks and unknown expectations are fine', async () => {
+      expect((await send('GET /api/v1/products HTTP/1.0\r\n\r\n')).status).toBe(200);
+      expect((await post('Transfer-Encoding: chunked', '2\r\n{}\r\n0\r\n\r\n')).status).toBe(422);
+      expect((await post('Expect: the-unexpected\r\nContent-Length: 2', '{}')).status).toBe(422);
     });
   });
 

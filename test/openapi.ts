@@ -44,20 +44,29 @@ export class Contract {
   /** Throws where an answer is not what the document promises. What it does not describe at all is let through. */
   check(exchange: Exchange): void {
     const { method, path, status } = exchange;
-    // A route that is not described under v2 answers there as under v1.
-    const templateOf = (name: string) => this.paths.find(({ pattern }) => pattern.test(name))?.template;
-    const template = templateOf(path) ?? templateOf(path.replace('/api/v2/', '/api/v1/'));
+    const template = this.templateOf(path, method);
     if (template === undefined || ['HEAD', 'OPTIONS'].includes(method)) return;
     const operations = this.document.paths[template]!;
-    // A method that the path does not take has no operation of its own: any other tells what 405 looks like.
+    // A method that the path does not take has no operation of its own: any other tells what a 405 or 429 looks like.
     const other = Object.keys(operations).find((name) => operations[name]!.responses?.[status] !== undefined);
-    const name = method.toLowerCase() in operations ? method.toLowerCase() : status === 405 ? other : undefined;
+    const name =
+      method.toLowerCase() in operations ? method.toLowerCase() : [405, 429].includes(status) ? other : undefined;
     if (name === undefined) return this.fail(exchange, `the document has no ${method} ${template}`);
 
     const pointer = ['paths', template, name, 'responses', String(status)];
     const response = operations[name]!.responses[status];
     if (response === undefined) return this.fail(exchange, `the document has no ${status} for ${name} ${template}`);
     this.checkBody(exchange, response, pointer);
+  }
+
+  /** What version 2 does not describe answers as under version 1. */
+  private templateOf(path: string, method: string): string | undefined {
+    const described = (each: string) => this.paths.find(({ pattern }) => pattern.test(each))?.template;
+    const inFirst = described(path.replace(/^\/api\/v2\//, '/api/v1/'));
+    const own = described(path);
+    // `/users/me` under version 2 is no user whose id is `me`.
+    const isOwn = inFirst?.includes('{') !== false && own !== undefined;
+    return isOwn && method.toLowerCase() in this.document.paths[own]! ? own : inFirst;
   }
 
   private checkBody(exchange: Exchange, response: Response, pointer: string[]): void {

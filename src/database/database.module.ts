@@ -1,5 +1,6 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { IdempotencyKeys } from './idempotency.js';
 import { DatabaseMonitor } from './monitor.js';
 import { CursorKey, Pager } from './paging.js';
 import { UnitOfWork } from './unit-of-work.js';
@@ -17,8 +18,9 @@ export class DatabaseModule {
         { provide: UnitOfWork, useFactory: () => new UnitOfWork(dataSource) },
         Pager,
         DatabaseMonitor,
+        IdempotencyKeys,
       ],
-      exports: [DataSource, UnitOfWork, Pager, DatabaseMonitor],
+      exports: [DataSource, UnitOfWork, Pager, DatabaseMonitor, IdempotencyKeys],
     };
   }
 }

@@ -26,12 +26,17 @@ export function translateConstraint(error: unknown, constraints: ConstraintError
 export function translateFailure(error: unknown): DomainError | undefined {
   const { code = '', message = '' } = postgresError(error) ?? {};
   if (AWAY.test(code) || AWAY_MESSAGES.test(message)) return new UnavailableError('The database is away, try again');
-  if (code.startsWith('22')) return new ValidationError('A value is outside what can be stored');
+  // Class 22 is of values, 54 of their size.
+  if (/^(22|54)/.test(code)) return new ValidationError('A value is outside what can be stored');
   return undefined;
 }
 
-/** Classes 08, 53 and 57P, lock and statement timeouts; what Node says of a broken connection. */
-const AWAY = /^(08\w{3}|53\w{3}|57P0\d|57014|55P03|25P03|E(CONN|PIPE|HOST|NET|TIMEDOUT|NOTFOUND|AI_AGAIN)\w*)$/;
+/**
+ * Classes 08, 53 and 57P, lock and statement timeouts, conflicts of transactions that all attempts ran into; what Node
+ * says of a broken connection.
+ */
+const AWAY =
+  /^(40001|40P01|08\w{3}|53\w{3}|57P0\d|57014|55P03|25P03|E(CONN|PIPE|HOST|NET|TIMEDOUT|NOTFOUND|AI_AGAIN)\w*)$/;
 const AWAY_MESSAGES =
   /timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection error/;
 

@@ -7,11 +7,17 @@ import { isTransient } from './postgres-errors.js';
 const ATTEMPTS = 5;
 const FIRST_BACKOFF_MS = 10;
 
+/** What a transaction begins with, before the statement that it was begun for. */
+type First = (manager: EntityManager) => Promise<void>;
+
 /** A transaction that begins with its first statement, so that none is open while a password is hashed before it. */
 class Work {
   private begun: Promise<QueryRunner> | undefined;
 
-  constructor(private readonly dataSource: DataSource) {}
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly first: First | undefined,
+  ) {}
 
   async manager(): Promise<EntityManager> {
     this.begun ??= this.begin();
@@ -35,8 +41,10 @@ class Work {
     const runner = this.dataSource.createQueryRunner();
     try {
       await runner.startTransaction();
+      await this.first?.(runner.manager);
       return runner;
     } catch (error) {
+      if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
       await runner.release();
       throw error;
     }
@@ -54,12 +62,15 @@ export class UnitOfWork {
    * Runs `work` in one transaction, which every repository joins by itself; inside another run it joins that one.
    * `work` starts again from the top after a serialization failure or a deadlock, so it must touch nothing but the
    * database. No network, no hashing and no `Promise.all` over queries in it.
+   *
+   * @param first runs as the first thing in the transaction, whichever statement that begins with: where it throws, no
+   *   statement of `work` is run
    */
-  async run<T>(work: () => Promise<T>): Promise<T> {
+  async run<T>(work: () => Promise<T>, first?: First): Promise<T> {
     if (this.current.getStore() !== undefined) return work();
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.attempt(work);
+        return await this.attempt(work, first);
       } catch (error) {
         if (attempt === ATTEMPTS || !isTransient(error)) throw error;
         const backoff = FIRST_BACKOFF_MS * 2 ** (attempt - 1);
@@ -68,13 +79,18 @@ export class UnitOfWork {
     }
   }
 
+  /** Whether the caller is inside of one. */
+  get isRunning(): boolean {
+    return this.current.getStore() !== undefined;
+  }
+
   /** What a repository speaks to: the transaction of the running unit, or the pool outside of one. */
   async manager(): Promise<EntityManager> {
     return this.current.getStore()?.manager() ?? this.dataSource.manager;
   }
 
-  private async attempt<T>(work: () => Promise<T>): Promise<T> {
-    const unit = new Work(this.dataSource);
+  private async attempt<T>(work: () => Promise<T>, first: First | undefined): Promise<T> {
+    const unit = new Work(this.dataSource, first);
     try {
       const result = await this.current.run(unit, work);
       await unit.commit();

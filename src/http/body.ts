@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify';
 import { MalformedError, ValidationError, type ErrorCode } from '../errors.js';
+import { findInexactness } from './json.js';
 
 /** Enough for every body of ours, and little enough that what walks it may recurse. */
 const DEEPEST_NESTING = 20;
@@ -7,7 +8,7 @@ const DEEPEST_NESTING = 20;
 export class UnsupportedMediaType extends MalformedError {
   override readonly code: ErrorCode = 'UNSUPPORTED_MEDIA_TYPE';
   constructor() {
-    super('The body must be application/json in UTF-8');
+    super('The body must be application/json in UTF-8, not compressed');
   }
 }
 
@@ -19,17 +20,20 @@ export class RawBody {
   constructor(
     readonly bytes: Buffer,
     private readonly contentType: string,
+    private readonly contentEncoding: string | undefined,
   ) {}
 
   /** @throws UnsupportedMediaType, MalformedError, ValidationError */
   parse(): Record<string, unknown> {
     if (this.bytes.length === 0) throw new MalformedError('A JSON body is required');
-    if (!isJson(this.contentType)) throw new UnsupportedMediaType();
-    const value = parseJson(this.bytes);
+    if (!isJson(this.contentType) || !isPlain(this.contentEncoding)) throw new UnsupportedMediaType();
+    const [text, value] = parseJson(this.bytes);
     if (typeof value !== 'object' || value === null || Array.isArray(value)) {
       throw new ValidationError('The body must be a JSON object');
     }
     assertStorable(value, '', 0);
+    const lost = findInexactness(text, value);
+    if (lost !== undefined) throw ValidationError.of(lost.path, lost.message);
     return value as Record<string, unknown>;
   }
 }
@@ -38,7 +42,10 @@ export class RawBody {
 export function keepRawBodies(fastify: FastifyInstance): void {
   fastify.removeAllContentTypeParsers();
   fastify.addContentTypeParser('*', { parseAs: 'buffer' }, (request, bytes, done) => {
-    done(null, new RawBody(bytes as Buffer, request.headers['content-type'] ?? ''));
+    done(
+      null,
+      new RawBody(bytes as Buffer, request.headers['content-type'] ?? '', request.headers['content-encoding']),
+    );
   });
 }
 
@@ -50,11 +57,14 @@ function isJson(contentType: string): boolean {
   );
 }
 
+const isPlain = (encoding: string | undefined): boolean => encoding === undefined || encoding === 'identity';
+
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
-function parseJson(bytes: Buffer): unknown {
+function parseJson(bytes: Buffer): [text: string, value: unknown] {
   try {
-    return JSON.parse(utf8.decode(bytes)) as unknown;
+    const text = utf8.decode(bytes);
+    return [text, JSON.parse(text)];
   } catch {
     throw new MalformedError('The body is not valid JSON in UTF-8');
   }

@@ -1,13 +1,16 @@
 import { createParamDecorator, type ExecutionContext, Param, SetMetadata } from '@nestjs/common';
 import { ApiParam } from '@nestjs/swagger';
+import { addressOf } from '../limits/network.js';
 import type { Permission, Principal } from '../permissions.js';
 import type { Request } from './request.js';
+import type { Purpose } from './request-limits.js';
 import { UuidPipe } from './validation.pipe.js';
 
 export const PUBLIC = 'stoa:public';
 export const REQUIRES = 'stoa:requires';
 export const BARE = 'stoa:bare';
 export const CACHEABLE = 'stoa:cacheable';
+export const LIMITED_BY = 'stoa:limited-by';
 export const KEYED_BY_EMAIL = 'stoa:keyed-by-email';
 
 /**
@@ -28,6 +31,16 @@ export const Bare = () => SetMetadata(BARE, true);
 /** Answers to requests without a login may be kept by any cache for a short while. */
 export const PubliclyCacheable = () => SetMetadata(CACHEABLE, true);
 
+/**
+ * A public POST that takes an `Idempotency-Key` like those of users do: the key belongs to the email that the body
+ * names. What is found there may be anything.
+ */
+export const KeyedByEmail = (emailOf: EmailOfBody) => SetMetadata(KEYED_BY_EMAIL, emailOf);
+export type EmailOfBody = (body: Record<string, unknown>) => unknown;
+
+/** The route counts against a limit of its own for each address, beside the one for all requests. */
+export const LimitedBy = (purpose: Purpose) => SetMetadata(LIMITED_BY, purpose);
+
 /** Who sends the request. Only for routes that are not public. */
 export const CurrentUser = createParamDecorator((_: unknown, context: ExecutionContext): Principal => {
   const { user } = context.switchToHttp().getRequest<Request>();
@@ -43,10 +56,10 @@ export const MaybeUser = createParamDecorator(
 /** Who sends the request, from where and with what. */
 export const Client = createParamDecorator((_: unknown, context: ExecutionContext): ClientInfo => {
   const request = context.switchToHttp().getRequest<Request>();
-  return { ip: request.ip, userAgent: request.headers['user-agent'] ?? null };
+  return { ip: addressOf(request.ip) ?? null, userAgent: request.headers['user-agent'] ?? null };
 });
 export interface ClientInfo {
-  ip: string;
+  ip: string | null;
   userAgent: string | null;
 }
 

@@ -1,12 +1,16 @@
 import { STATUS_CODES } from 'node:http';
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, NotFoundException } from '@nestjs/common';
 import type { Logger } from 'pino';
+import { IdempotencyInProgress } from '../database/idempotency.js';
 import { translateFailure } from '../database/postgres-errors.js';
 import { DomainError, type ErrorCode, UnavailableError } from '../errors.js';
+import { RateLimited } from '../limits/rate-limited.js';
+import { Log } from '../telemetry/logger.js';
+import { prefersProblem } from './accept.js';
 import { metaOf } from './envelope.interceptor.js';
 import type { Reply, Request } from './request.js';
 import { MethodNotAllowed, unmatched } from './unmatched.controller.js';
-import { RateLimited } from './rate-limit.guard.js';
+import { RequestLimits } from './request-limits.js';
 
 /** The one place that says which code is answered with which status. */
 export const STATUS: Readonly<Record<ErrorCode, number>> = {
@@ -43,7 +47,7 @@ const BY_STATUS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
   400: ['MALFORMED_REQUEST', 'The request can not be parsed'],
   413: ['PAYLOAD_TOO_LARGE', 'The body is over 100 KiB'],
   414: ['NOT_FOUND', 'No such route'],
-  415: ['UNSUPPORTED_MEDIA_TYPE', 'The body must be application/json in UTF-8'],
+  415: ['UNSUPPORTED_MEDIA_TYPE', 'The body must be application/json in UTF-8, not compressed'],
   503: ['SERVICE_UNAVAILABLE', 'The server is shutting down'],
 };
 
@@ -56,17 +60,35 @@ interface Failure {
 /** Answers every failure in the one form that clients know. A defect is logged with its stack and never shown. */
 @Catch()
 export class ErrorFilter implements ExceptionFilter {
-  constructor(private readonly logger: Logger) {}
+  constructor(
+    @Log() private readonly logger: Logger,
+    private readonly limits: RequestLimits,
+  ) {}
 
   catch(error: unknown, host: ArgumentsHost): void {
     const reply = host.switchToHttp().getResponse<Reply>();
     if (!reply.sent) this.answer(error, host.switchToHttp().getRequest<Request>(), reply);
   }
 
-  /** Also for what goes wrong before Nest has the request. */
+  /** Also for what goes wrong before Nest has the request: what no guard has counted yet is counted here. */
   answer(thrown: unknown, request: Request, reply: Reply): void {
     // Ours are domain errors: Nest's own says that nothing outside of the API has matched.
     const error = thrown instanceof NotFoundException ? unmatched(request) : thrown;
+    if (request.isCounted === true) {
+      this.send(error, request, reply);
+      return;
+    }
+    void this.limits.countEarly(request, reply).then(
+      () => {
+        this.send(error, request, reply);
+      },
+      (refusal: unknown) => {
+        this.send(refusal, request, reply);
+      },
+    );
+  }
+
+  private send(error: unknown, request: Request, reply: Reply): void {
     const failure = this.describe(error);
     const status = STATUS[failure.code];
     const meta = metaOf(request);
@@ -74,11 +96,12 @@ export class ErrorFilter implements ExceptionFilter {
 
     if (status === 401) reply.header('WWW-Authenticate', 'Bearer');
     if (error instanceof MethodNotAllowed) reply.header('Allow', error.allowed.join(', '));
-    if (error instanceof RateLimited) reply.header('Retry-After', error.retryAfter);
+    if (error instanceof RateLimited || error instanceof IdempotencyInProgress)
+      reply.header('Retry-After', error.retryAfter);
     else if (status === 503) reply.header('Retry-After', error instanceof UnavailableError ? error.retryAfter : 1);
 
-    reply.status(status).header('Cache-Control', 'private, no-cache').removeHeader('Location');
-    if (prefersProblem(request)) {
+    reply.status(status).header('Cache-Control', 'private, no-cache').removeHeader('Location').removeHeader('ETag');
+    if (prefersProblem(request.headers.accept)) {
       const { message: detail, ...rest } = failure;
       const problem = {
         type: 'about:blank',
@@ -116,10 +139,6 @@ function statusOf(error: unknown): number {
   const isFastifys =
     error instanceof Error && 'statusCode' in error && String(Reflect.get(error, 'code')).startsWith('FST_');
   return isFastifys ? Number(error.statusCode) : 500;
-}
-
-function prefersProblem(request: Request): boolean {
-  return request.headers.accept?.includes('application/problem+json') ?? false;
 }
 
 function pathOf(request: Request): string {

@@ -1,15 +1,16 @@
 import { randomUUID } from 'node:crypto';
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import type { Config } from '../config.js';
 import type { Pool } from '../database/pool.js';
-import { UnavailableError } from '../errors.js';
+import { MalformedError, UnavailableError } from '../errors.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { requestContext } from '../telemetry/request-context.js';
 import { keepRawBodies } from './body.js';
+import { answerBrokenRequest } from './broken-requests.js';
 import type { Drain } from './drain.js';
-import { ErrorFilter } from './error.filter.js';
+import type { ErrorFilter } from './error.filter.js';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { routeTable } from './unmatched.controller.js';
 
@@ -23,22 +24,25 @@ export interface Below {
   metrics: Metrics;
   drain: Drain;
   pool: Pool;
+  /** Known only when the application has been made. */
+  failures: () => ErrorFilter;
 }
 
 /** The web server below Nest: what every request passes before and after any route, also where none matches. */
-export function createAdapter({ config, logger, metrics, drain, pool }: Below): FastifyAdapter {
-  const failures = new ErrorFilter(logger);
+export function createAdapter({ config, logger, metrics, drain, pool, failures }: Below): FastifyAdapter {
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
     trustProxy: config.trustProxy.length > 0 ? [...config.trustProxy] : false,
     genReqId: requestIdOf,
-    routerOptions: { maxParamLength: 2000 },
+    // Longer than a request line can be: else a long id would be taken for another path.
+    routerOptions: { maxParamLength: 20_000 },
     // Headers have 10 s and the whole request 30 s: a client that sends a byte a second holds nothing for long.
     requestTimeout: 30_000,
-    http: { headersTimeout: 10_000, connectionsCheckingInterval: 2_000 },
+    http: { headersTimeout: 10_000, connectionsCheckingInterval: 2_000, requireHostHeader: false },
+    clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
       reply.header('X-Request-Id', request.id);
-      failures.answer(error, request, reply);
+      failures().answer(error, request, reply);
     },
   });
 
@@ -47,6 +51,11 @@ export function createAdapter({ config, logger, metrics, drain, pool }: Below): 
   routeTable.watch(fastify);
   drain.watch(fastify);
 
+  // RFC 9110 lets us overlook an expectation that we do not know; Node would refuse it without a word.
+  fastify.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+    fastify.server.emit('request', request, response);
+  });
+
   fastify.addHook('onRequest', (request, reply, done) => {
     reply.header('X-Request-Id', request.id);
     reply.header('Cache-Control', 'private, no-cache');
@@ -54,7 +63,11 @@ export function createAdapter({ config, logger, metrics, drain, pool }: Below): 
     const vary = reply.getHeader('Vary');
     reply.header('Vary', vary === undefined ? 'Authorization, Accept' : `${String(vary)}, Authorization, Accept`);
     if (pool.isOverrun && !request.url.startsWith('/health')) {
-      failures.answer(new UnavailableError('More comes than can be answered, try again'), request, reply);
+      failures().answer(new UnavailableError('More comes than can be answered, try again'), request, reply);
+      return;
+    }
+    if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
+      failures().answer(new MalformedError('A request needs a Host header'), request, reply);
       return;
     }
     requestContext.run({ requestId: request.id }, done);

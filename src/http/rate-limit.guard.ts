@@ -1,64 +1,42 @@
 import { type ExecutionContext, Injectable } from '@nestjs/common';
-import { ThrottlerGuard, type ThrottlerModuleOptions, type ThrottlerRequest } from '@nestjs/throttler';
+import { Reflector } from '@nestjs/core';
+import {
+  InjectThrottlerOptions,
+  InjectThrottlerStorage,
+  ThrottlerGuard,
+  type ThrottlerModuleOptions,
+  type ThrottlerRequest,
+  type ThrottlerStorage,
+} from '@nestjs/throttler';
 import type { Config } from '../config.js';
-import { DomainError, type ErrorCode } from '../errors.js';
+import { LIMITED_BY } from './decorators.js';
 import type { Reply, Request } from './request.js';
-import { SlidingWindows } from './sliding-windows.js';
+import { type Purpose, RequestLimits } from './request-limits.js';
 
-export class RateLimited extends DomainError {
-  readonly code: ErrorCode = 'RATE_LIMITED';
-  constructor(readonly retryAfter: number) {
-    super(`Too many requests, try again in ${retryAfter} s`);
-  }
-}
+/** One throttler for every request, so that a route can be exempt by `@SkipThrottle({ requests: true })`. */
+export const rateLimits = ({ rateLimit }: Config): ThrottlerModuleOptions => [
+  { name: 'requests', ttl: rateLimit.window * 1000, limit: rateLimit.anonymous },
+];
 
-const requestOf = (context: ExecutionContext): Request => context.switchToHttp().getRequest<Request>();
-
-/** One limit for every request: by user where one is known, by address where not. */
-export function rateLimits({ rateLimit }: Config): ThrottlerModuleOptions {
-  const limitOf = (context: ExecutionContext): number =>
-    requestOf(context).user === undefined ? rateLimit.anonymous : rateLimit.user;
-  return {
-    throttlers: [
-      { name: 'requests', ttl: rateLimit.window * 1000, limit: limitOf, skipIf: (context) => limitOf(context) === 0 },
-    ],
-    generateKey: (_context, tracker) => tracker,
-    storage: new SlidingWindows(),
-  };
-}
-
-/** Refuses what is over the limit, and tells everyone where they stand, in both kinds of headers that are in use. */
+/** Refuses what is over the limit. Which routes are exempt is Throttler's affair, how to count is ours. */
 @Injectable()
 export class RateLimitGuard extends ThrottlerGuard {
-  protected override async getTracker(request: Request): Promise<string> {
-    return request.user === undefined ? `ip:${await super.getTracker(request)}` : `user:${request.user.id}`;
+  constructor(
+    @InjectThrottlerOptions() options: ThrottlerModuleOptions,
+    @InjectThrottlerStorage() storage: ThrottlerStorage,
+    reflector: Reflector,
+    private readonly limits: RequestLimits,
+  ) {
+    super(options, storage, reflector);
   }
 
-  protected override async handleRequest({
-    context,
-    limit,
-    ttl,
-    throttler,
-    getTracker,
-    generateKey,
-  }: ThrottlerRequest): Promise<boolean> {
-    const request = requestOf(context);
-    const reply = context.switchToHttp().getResponse<Reply>();
-    const name = request.user === undefined ? 'anonymous' : 'user';
-    const key = generateKey(context, await getTracker(request, context), name);
-    const hit = await this.storageService.increment(key, ttl, limit, 0, throttler.name ?? name);
-
-    const remaining = Math.max(0, limit - hit.totalHits);
-    const reset = hit.timeToExpire;
-    reply.headers({
-      'RateLimit-Limit': limit,
-      'RateLimit-Remaining': remaining,
-      'RateLimit-Reset': reset,
-      // https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
-      'RateLimit-Policy': `"${name}";q=${limit};w=${ttl / 1000}`,
-      RateLimit: `"${name}";r=${remaining};t=${reset}`,
-    });
-    if (hit.isBlocked) throw new RateLimited(hit.timeToBlockExpire);
+  protected override async handleRequest({ context }: ThrottlerRequest): Promise<boolean> {
+    const http = context.switchToHttp();
+    await this.limits.count(http.getRequest<Request>(), http.getResponse<Reply>(), this.purposeOf(context));
     return true;
+  }
+
+  private purposeOf(context: ExecutionContext): Purpose | undefined {
+    return this.reflector.get<Purpose | undefined>(LIMITED_BY, context.getHandler());
   }
 }

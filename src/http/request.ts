@@ -8,6 +8,8 @@ declare module 'fastify' {
     user?: Principal | undefined;
     /** Why the token that came with it is not good. Thrown only after the request has been counted. */
     refusal?: DomainError | undefined;
+    /** Whether it has been counted against a limit. */
+    isCounted?: boolean | undefined;
   }
 }
 

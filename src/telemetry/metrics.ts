@@ -21,6 +21,20 @@ export class Metrics {
     registers: [this.registry],
   });
 
+  private readonly cacheReads = new Counter({
+    name: 'cache_reads_total',
+    help: 'Reads by id, by cache and by the tier that had the row: memory, redis or none',
+    labelNames: ['cache', 'tier'],
+    registers: [this.registry],
+  });
+
+  private readonly refusals = new Counter({
+    name: 'rate_limit_refusals_total',
+    help: 'Requests refused, by the limit that was reached',
+    labelNames: ['policy'],
+    registers: [this.registry],
+  });
+
   constructor() {
     collectDefaultMetrics({ register: this.registry });
   }
@@ -30,6 +44,14 @@ export class Metrics {
   observeRequest(method: string, route: string, status: number, seconds: number): void {
     this.requests.inc({ method, route, status });
     this.durations.observe({ method, route }, seconds);
+  }
+
+  countCacheRead(cache: string, tier: 'memory' | 'redis' | 'none'): void {
+    this.cacheReads.inc({ cache, tier });
+  }
+
+  countRefusal(policy: string): void {
+    this.refusals.inc({ policy });
   }
 
   text(): Promise<string> {

@@ -442,6 +442,7 @@ export interface paths {
         };
         /**
          * Get a user
+         * @deprecated
          * @description Needs a login.
          */
         get: operations["getUser"];
@@ -501,6 +502,26 @@ export interface paths {
          * @description Needs a login.
          */
         get: operations["getMe"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v2/users/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a user and a summary of their orders
+         * @description Needs a login.
+         */
+        get: operations["getUserWithOrderSummary"];
         put?: never;
         post?: never;
         delete?: never;
@@ -596,6 +617,22 @@ export interface components {
             /** @description Where the next page starts */
             nextCursor: string | null;
         };
+        CustomerView: {
+            /** Format: date-time */
+            createdAt: string;
+            email: string;
+            emailVerified: boolean;
+            /** Format: uuid */
+            id: string;
+            name: string;
+            orderSummary: components["schemas"]["OrderSummaryView"];
+            /** @enum {string} */
+            role: "admin" | "user" | "moderator";
+            /** Format: date-time */
+            updatedAt: string;
+            /** Format: int64 */
+            version: number;
+        };
         DepositDto: {
             /** Format: uuid */
             accountId: string;
@@ -656,7 +693,10 @@ export interface components {
             success: false;
         };
         JobView: {
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @example 2
+             */
             attempts: number;
             /** Format: date-time */
             createdAt: string;
@@ -665,9 +705,15 @@ export interface components {
              * @example 4711
              */
             id: string;
-            /** @description Why the last attempt failed; nothing of what the job is about */
+            /**
+             * @description Why the last attempt failed; nothing of what the job is about
+             * @example connect ECONNREFUSED
+             */
             lastError: string | null;
-            /** Format: int64 */
+            /**
+             * Format: int64
+             * @example 10
+             */
             maxAttempts: number;
             /**
              * @description The name of the task where the job is in no queue of its own
@@ -679,7 +725,10 @@ export interface components {
              * @description When it is, or was, due: where it failed, the next attempt
              */
             runAt: string;
-            /** @enum {string} */
+            /**
+             * @example failed
+             * @enum {string}
+             */
             state: "scheduled" | "ready" | "running" | "failed" | "dead";
         };
         ListMeta: {
@@ -747,6 +796,21 @@ export interface components {
              * @example 44900
              */
             unitPrice: number;
+        };
+        OrderSummaryView: {
+            /**
+             * Format: int64
+             * @description All orders that were ever placed, whatever became of them
+             * @example 3
+             */
+            count: number;
+            /**
+             * Format: date-time
+             * @description When the last of them was placed
+             */
+            lastOrderAt: string | null;
+            /** @description What was paid and not refunded, by currency; without currencies that nothing is left of */
+            spent: components["schemas"]["SpentView"][];
         };
         OrderView: {
             /** Format: date-time */
@@ -978,6 +1042,16 @@ export interface components {
             name: string;
             /** @enum {string} */
             role?: "user" | "moderator" | "admin";
+        };
+        SpentView: {
+            /**
+             * Format: int64
+             * @description In the currency's minor unit
+             * @example 44900
+             */
+            amount: number;
+            /** @example EUR */
+            currency: string;
         };
         TokensView: {
             accessToken: string;
@@ -1582,6 +1656,11 @@ export interface components {
          */
         "Cache-Control": string;
         /**
+         * @description Since when the route has a successor, as seconds since 1970 (RFC 9745)
+         * @example @1767225600
+         */
+        Deprecation: string;
+        /**
          * @description The version of the resource, for `If-None-Match` and `If-Match`
          * @example "3"
          */
@@ -1591,6 +1670,11 @@ export interface components {
          * @example true
          */
         "Idempotency-Replayed": "true";
+        /**
+         * @description The successor of this route
+         * @example </api/v2/users/me>; rel="successor-version"
+         */
+        Link: string;
         /**
          * @description The new resource's URL, or its parent's where it has none of its own
          * @example /api/v1/orders/019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7
@@ -2365,10 +2449,10 @@ export interface operations {
                      *         {
                      *           "id": "4711",
                      *           "queue": "mail.send",
-                     *           "state": "scheduled",
-                     *           "attempts": 1,
-                     *           "maxAttempts": 1,
-                     *           "lastError": null,
+                     *           "state": "failed",
+                     *           "attempts": 2,
+                     *           "maxAttempts": 10,
+                     *           "lastError": "connect ECONNREFUSED",
                      *           "runAt": "2026-01-31T09:30:00.000Z",
                      *           "createdAt": "2026-01-31T09:30:00.000Z"
                      *         }
@@ -2439,10 +2523,10 @@ export interface operations {
                      *       "data": {
                      *         "id": "4711",
                      *         "queue": "mail.send",
-                     *         "state": "scheduled",
-                     *         "attempts": 1,
-                     *         "maxAttempts": 1,
-                     *         "lastError": null,
+                     *         "state": "failed",
+                     *         "attempts": 2,
+                     *         "maxAttempts": 10,
+                     *         "lastError": "connect ECONNREFUSED",
                      *         "runAt": "2026-01-31T09:30:00.000Z",
                      *         "createdAt": "2026-01-31T09:30:00.000Z"
                      *       },
@@ -4031,7 +4115,9 @@ export interface operations {
                 headers: {
                     "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
                     "Cache-Control": components["headers"]["Cache-Control"];
+                    Deprecation: components["headers"]["Deprecation"];
                     ETag: components["headers"]["ETag"];
+                    Link: components["headers"]["Link"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
@@ -4650,6 +4736,102 @@ export interface operations {
             };
             401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
             403: components["responses"]["Forbidden"];
+            405: components["responses"]["MethodNotAllowed"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    getUserWithOrderSummary: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of the version at hand: answered with 304, without a body, where it is still the current one */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description The id of it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *         "email": "ann@example.com",
+                     *         "name": "Ann Archer",
+                     *         "role": "admin",
+                     *         "emailVerified": true,
+                     *         "createdAt": "2026-01-31T09:30:00.000Z",
+                     *         "updatedAt": "2026-01-31T09:30:00.000Z",
+                     *         "version": 1,
+                     *         "orderSummary": {
+                     *           "count": 3,
+                     *           "lastOrderAt": "2026-01-31T09:30:00.000Z",
+                     *           "spent": [
+                     *             {
+                     *               "currency": "EUR",
+                     *               "amount": 44900
+                     *             }
+                     *           ]
+                     *         }
+                     *       },
+                     *       "meta": {
+                     *         "requestId": "checkout-7f3a91",
+                     *         "timestamp": "2026-01-31T09:30:00.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        data: components["schemas"]["CustomerView"];
+                        meta: components["schemas"]["Meta"];
+                        /** @constant */
+                        success: true;
+                    };
+                };
+            };
+            /** @description What you have is still the current version */
+            304: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             405: components["responses"]["MethodNotAllowed"];
             422: components["responses"]["ValidationError"];
             429: components["responses"]["RateLimited"];

@@ -63,7 +63,7 @@ export function complete(operation: Operation, place: Place): Operation {
     ...(method === 'get' ? ['Cache-Control'] : []),
     ...(hasSuccessor ? ['Deprecation', 'Link'] : []),
   ];
-  const failures = failuresOf(codesOf(operation, { ...place, takesKey, takesMatch }), route);
+  const failures = failuresOf(codesOf(operation, { ...place, takesKey }), route);
   const responses = { [status]: answerOf(success, status, headers, schemas), ...failures };
   if (takesNoneMatch) {
     responses['304'] = withHeaders({ description: 'What you have is still the current version' }, [
@@ -159,12 +159,12 @@ function describe({ description, summary }: Operation, { access, roles }: Route)
 /** Every code that the operation may fail with. */
 function codesOf(
   { parameters = [], requestBody }: Operation,
-  { method, route, takesKey, takesMatch }: Place & { takesKey: boolean; takesMatch: boolean },
+  { method, route, isVersioned, takesKey }: Place & { takesKey: boolean },
 ): ErrorCode[] {
   const takes = (where: string) => parameters.some((parameter) => parameter.in === where);
   const when = (condition: boolean, ...codes: ErrorCode[]) => (condition ? codes : []);
   return [
-    ...when(takes('query') || takes('path') || requestBody !== undefined, 'MALFORMED_REQUEST'),
+    'MALFORMED_REQUEST',
     ...when(
       parameters.some(({ name }) => name === 'cursor'),
       'INVALID_CURSOR',
@@ -175,7 +175,8 @@ function codesOf(
     'METHOD_NOT_ALLOWED',
     ...when(route.answers?.conflict !== undefined, 'CONFLICT'),
     ...(route.answers?.fails ?? []),
-    ...when(takesMatch, 'PRECONDITION_FAILED'),
+    // A read honours If-Match too, though few will want that.
+    ...when(isVersioned && method !== 'post', 'PRECONDITION_FAILED'),
     ...when(method !== 'get', 'PAYLOAD_TOO_LARGE'),
     ...when(requestBody !== undefined, 'UNSUPPORTED_MEDIA_TYPE'),
     'VALIDATION_ERROR',

@@ -2,8 +2,9 @@ import { Body, Controller, Post } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { Config } from '../../config.js';
 import { Created } from '../../http/created.js';
-import { Client, type ClientInfo, CurrentUser, Public } from '../../http/decorators.js';
+import { Client, type ClientInfo, CurrentUser, LimitedBy, Public } from '../../http/decorators.js';
 import { Answers, Secured } from '../../http/openapi.js';
+import { Guesses } from '../../limits/guesses.js';
 import type { Principal } from '../../permissions.js';
 import { LoginDto, RefreshDto, RegisterDto, TokensView, toTokens } from './auth.dto.js';
 import { AuthService } from './auth.service.js';
@@ -14,11 +15,13 @@ export class AuthController {
   constructor(
     private readonly auth: AuthService,
     private readonly config: Config,
+    private readonly guesses: Guesses,
   ) {}
 
   /** Register */
   @Post('register')
   @Public({ ignoresToken: true })
+  @LimitedBy('register')
   @Answers(201, TokensView, { fails: ['EMAIL_TAKEN'] })
   async register(@Body() body: RegisterDto, @Client() client: ClientInfo): Promise<Created<TokensView>> {
     const tokens = toTokens(await this.auth.register(body, client), this.config);
@@ -30,7 +33,13 @@ export class AuthController {
   @Public({ ignoresToken: true })
   @Answers(200, TokensView, { fails: ['INVALID_CREDENTIALS'] })
   async login(@Body() body: LoginDto, @Client() client: ClientInfo): Promise<TokensView> {
-    return toTokens(await this.auth.login(body.email, body.password, client), this.config);
+    const { email, password } = body;
+    const pair = await this.guesses.login(
+      { email, ip: client.ip },
+      () => this.auth.login(email, password, client),
+      () => this.auth.hasLoggedInFrom(email, client.ip),
+    );
+    return toTokens(pair, this.config);
   }
 
   /**
@@ -39,6 +48,7 @@ export class AuthController {
    */
   @Post('refresh')
   @Public({ ignoresToken: true })
+  @LimitedBy('refresh')
   @Answers(200, TokensView, { fails: ['UNAUTHORIZED', 'TOKEN_EXPIRED', 'TOKEN_REVOKED', 'TOKEN_REUSED'] })
   async refresh(@Body() { refreshToken }: RefreshDto): Promise<TokensView> {
     return toTokens(await this.auth.refresh(refreshToken), this.config);

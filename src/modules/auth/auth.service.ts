@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { Config } from '../../config.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
+import { networkOf } from '../../limits/network.js';
 import type { Principal, Role } from '../../permissions.js';
 import { EventsService } from '../events/index.js';
 import { UsersService } from '../users/index.js';
@@ -46,6 +47,14 @@ export class AuthService {
     const user = await this.users.authenticate(email, password);
     if (user === null) throw new InvalidCredentials();
     return this.unitOfWork.run(() => this.begin(user, origin));
+  }
+
+  /** Whether there is a session of this email's user that was begun from the same network. */
+  async hasLoggedInFrom(email: string, ip: string | null): Promise<boolean> {
+    if (ip === null) return false;
+    const user = await this.users.findByEmail(email);
+    const ips = user === null ? [] : await this.sessions.ipsOf(user.id);
+    return ips.some((each) => networkOf(each) === networkOf(ip));
   }
 
   /**

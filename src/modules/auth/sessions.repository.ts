@@ -13,6 +13,15 @@ export class SessionsRepository extends Repository<Session> {
     await this.query('UPDATE sessions SET ended_at = now() WHERE id = $1 AND ended_at IS NULL', [id]);
   }
 
+  /** The addresses that the user's sessions were begun from, the latest first. */
+  async ipsOf(userId: string): Promise<string[]> {
+    const rows = await this.query<{ ip: string }>(
+      `SELECT ip FROM sessions WHERE user_id = $1 AND ip IS NOT NULL GROUP BY ip ORDER BY max(created_at) DESC LIMIT 1000`,
+      [userId],
+    );
+    return rows.map(({ ip }) => ip);
+  }
+
   /** The role of the session's user, where the session has not ended and the user still is. */
   async liveRole(id: string, userId: string): Promise<string | undefined> {
     const [row] = await this.query<{ role: string }>(

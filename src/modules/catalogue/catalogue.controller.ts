@@ -5,13 +5,16 @@ import { Created } from '../../http/created.js';
 import { ApiId, CurrentUser, Id, MaybeUser, Public, PubliclyCacheable, Requires } from '../../http/decorators.js';
 import { filtersOf } from '../../http/list-query.dto.js';
 import { Answers } from '../../http/openapi.js';
+import { IfMatch, Tagged } from '../../http/preconditions.js';
 import type { Principal } from '../../permissions.js';
+import type { VersionCheck } from '../../versions.js';
 import {
   AdjustStockDto,
   CreateProductDto,
   ProductsQuery,
   ProductView,
   ReplaceProductDto,
+  tagOfProduct,
   toProduct,
   UpdateProductDto,
 } from './catalogue.dto.js';
@@ -35,6 +38,7 @@ export class CatalogueController {
   /** Create a product */
   @Post()
   @Requires('write')
+  @Tagged(tagOfProduct)
   @Answers(201, ProductView, { conflict: 'The sku is taken' })
   async create(@Body() body: CreateProductDto): Promise<Created<ProductView>> {
     const product = await this.catalogue.create(body);
@@ -46,6 +50,7 @@ export class CatalogueController {
   @Public()
   @PubliclyCacheable()
   @ApiId()
+  @Tagged(tagOfProduct)
   @Answers(200, ProductView)
   async get(@Id() id: string, @MaybeUser() user: Principal | undefined): Promise<ProductView> {
     return toProduct(await this.catalogue.get(id, user));
@@ -55,18 +60,24 @@ export class CatalogueController {
   @Put(':id')
   @Requires('write')
   @ApiId()
+  @Tagged(tagOfProduct)
   @Answers(200, ProductView, { conflict: 'The sku is taken' })
-  async replace(@Id() id: string, @Body() body: ReplaceProductDto): Promise<ProductView> {
-    return toProduct(await this.catalogue.replace(id, body));
+  async replace(
+    @Id() id: string,
+    @Body() body: ReplaceProductDto,
+    @IfMatch() check: VersionCheck,
+  ): Promise<ProductView> {
+    return toProduct(await this.catalogue.replace(id, body, check));
   }
 
   /** Change a product */
   @Patch(':id')
   @Requires('write')
   @ApiId()
+  @Tagged(tagOfProduct)
   @Answers(200, ProductView, { conflict: 'The sku is taken' })
-  async update(@Id() id: string, @Body() body: UpdateProductDto): Promise<ProductView> {
-    return toProduct(await this.catalogue.update(id, body));
+  async update(@Id() id: string, @Body() body: UpdateProductDto, @IfMatch() check: VersionCheck): Promise<ProductView> {
+    return toProduct(await this.catalogue.update(id, body, check));
   }
 
   /** Delete a product, or archive it if an order names it */
@@ -75,14 +86,15 @@ export class CatalogueController {
   @Requires('delete')
   @ApiId()
   @Answers(204, null)
-  async delete(@Id() id: string): Promise<void> {
-    await this.catalogue.delete(id);
+  async delete(@Id() id: string, @IfMatch() check: VersionCheck): Promise<void> {
+    await this.catalogue.delete(id, check);
   }
 
   /** Adjust a product's stock */
   @Post(':id/stock-adjustments')
   @Requires('write')
   @ApiId()
+  @Tagged(tagOfProduct)
   @Answers(201, ProductView, { fails: ['INSUFFICIENT_STOCK'] })
   async adjustStock(
     @Id() id: string,

@@ -168,6 +168,9 @@ export class ProductView {
   version: number;
 }
 
+/** The stock changes more often than the version, and an answer must not be taken for one with another stock. */
+export const tagOfProduct = ({ version, stock }: ProductView): string => `${version}-${stock}`;
+
 export function toProduct(product: Product): ProductView {
   return {
     id: product.id,

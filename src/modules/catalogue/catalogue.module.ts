@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { EventsModule } from '../events/index.js';
+import { CachedProducts } from './cached-products.js';
 import { CatalogueController } from './catalogue.controller.js';
 import { CatalogueRepository } from './catalogue.repository.js';
 import { CatalogueService } from './catalogue.service.js';
@@ -8,7 +9,7 @@ import { StockAdjustmentsRepository } from './stock-adjustments.repository.js';
 @Module({
   imports: [EventsModule],
   controllers: [CatalogueController],
-  providers: [CatalogueService, CatalogueRepository, StockAdjustmentsRepository],
+  providers: [CatalogueService, CachedProducts, CatalogueRepository, StockAdjustmentsRepository],
   exports: [CatalogueService],
 })
 export class CatalogueModule {}

@@ -27,6 +27,25 @@ const LIST: ListDefinition<Product> = {
 /** What an order has to know of a product. */
 export type Offer = Pick<Product, 'id' | 'sku' | 'name' | 'price' | 'currency' | 'stock' | 'status'>;
 
+/** A product as it is cached. */
+export type StoredProduct = Pick<
+  Product,
+  | 'id'
+  | 'sku'
+  | 'name'
+  | 'description'
+  | 'price'
+  | 'currency'
+  | 'stock'
+  | 'status'
+  | 'createdAt'
+  | 'updatedAt'
+  | 'version'
+> & { stamp: string };
+
+/** Another for every state of a product, apart from its stock; also after a backup was restored. */
+const STAMP = `version || '@' || extract(epoch FROM updated_at)::text`;
+
 @Injectable()
 export class CatalogueRepository extends Repository<Product> {
   constructor(
@@ -34,6 +53,20 @@ export class CatalogueRepository extends Repository<Product> {
     private readonly pager: Pager,
   ) {
     super(unitOfWork, Product, { products_sku_key: () => new SkuTaken() });
+  }
+
+  /** Which state the products are in, and their stock: all that has to be read anew each time. */
+  stampsOf(ids: readonly string[]): Promise<{ id: string; stamp: string; stock: number }[]> {
+    return this.query(`SELECT id, stock, ${STAMP} AS stamp FROM products WHERE id = ANY ($1::uuid[])`, [ids]);
+  }
+
+  storedByIds(ids: readonly string[]): Promise<StoredProduct[]> {
+    return this.query(
+      `SELECT id, sku, name, description, price, currency, stock, status, created_at AS "createdAt",
+              updated_at AS "updatedAt", version, ${STAMP} AS stamp
+         FROM products WHERE id = ANY ($1::uuid[])`,
+      [ids],
+    );
   }
 
   async findPage(filters: ProductFilters, request: PageRequest, caller: string | null): Promise<Page<Product>> {

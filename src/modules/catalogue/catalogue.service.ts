@@ -3,7 +3,9 @@ import type { Page, PageRequest } from '../../database/paging.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { type ErrorDetail, ForbiddenError, ValidationError } from '../../errors.js';
 import { may, type Principal } from '../../permissions.js';
+import { anyVersion, type VersionCheck } from '../../versions.js';
 import { EventsService, type EventType } from '../events/index.js';
+import { CachedProducts } from './cached-products.js';
 import { toProduct } from './catalogue.dto.js';
 import { InsufficientStock, ProductNotFound, type Shortage } from './catalogue.errors.js';
 import { CatalogueRepository, type ProductFilters } from './catalogue.repository.js';
@@ -30,6 +32,7 @@ export interface Line extends Quantity {
 export class CatalogueService {
   constructor(
     private readonly products: CatalogueRepository,
+    private readonly shown: CachedProducts,
     private readonly adjustments: StockAdjustmentsRepository,
     private readonly events: EventsService,
     private readonly unitOfWork: UnitOfWork,
@@ -45,7 +48,7 @@ export class CatalogueService {
 
   /** @throws ProductNotFound, also where the caller may not know that there is one */
   async get(id: string, by: Principal | undefined): Promise<Product> {
-    const product = await this.products.findById(id);
+    const product = await this.shown.findById(id);
     if (product === null || !(product.isOnSale || may(by, 'read'))) throw new ProductNotFound();
     return product;
   }
@@ -55,24 +58,30 @@ export class CatalogueService {
     return this.unitOfWork.run(() => this.insert(Product.offer(given)));
   }
 
-  /** What is left out goes back to what it is in a new product. @throws ProductNotFound, SkuTaken */
-  replace(id: string, { description = '', status = 'draft', ...given }: Omit<NewProduct, 'stock'>): Promise<Product> {
-    return this.update(id, { ...given, description, status });
+  /** What is left out goes back to what it is in a new product. @throws ProductNotFound, StaleVersion, SkuTaken */
+  replace(
+    id: string,
+    { description = '', status = 'draft', ...given }: Omit<NewProduct, 'stock'>,
+    check?: VersionCheck,
+  ): Promise<Product> {
+    return this.update(id, { ...given, description, status }, check);
   }
 
-  /** @throws ProductNotFound, SkuTaken */
-  update(id: string, changes: ProductChanges): Promise<Product> {
+  /** @throws ProductNotFound, StaleVersion, SkuTaken */
+  update(id: string, changes: ProductChanges, check: VersionCheck = anyVersion): Promise<Product> {
     return this.unitOfWork.run(async () => {
       const product = await this.lock(id);
+      check(product.version);
       product.revise(changes);
       return this.save(product);
     });
   }
 
-  /** Archives it where an order names it: the order's line goes on pointing at it. @throws ProductNotFound */
-  delete(id: string): Promise<void> {
-    return this.unitOfWork.run(async () => {
+  /** Archives it where an order names it: the order's line goes on pointing at it. @throws ProductNotFound, StaleVersion */
+  async delete(id: string, check: VersionCheck = anyVersion): Promise<void> {
+    await this.unitOfWork.run(async () => {
       const product = await this.lock(id);
+      check(product.version);
       if (await this.products.isOrdered(id)) {
         product.archive();
         await this.save(product);
@@ -82,6 +91,7 @@ export class CatalogueService {
       await this.products.delete(id);
       await this.record('product.deleted', product);
     });
+    await this.shown.forget(id);
   }
 
   /** @throws ProductNotFound, InsufficientStock, ValidationError */

@@ -12,12 +12,13 @@ import { Config } from '../../config.js';
 import { DatabaseMonitor } from '../../database/monitor.js';
 import { Bare, Public } from '../../http/decorators.js';
 import type { Reply } from '../../http/request.js';
+import { Redis } from '../../redis/redis.js';
 import { Lifecycle } from './lifecycle.js';
 
 const ENOUGH_DISK_BYTES = 64 * 1024 * 1024;
 
 interface Health {
-  status: 'healthy' | 'unhealthy';
+  status: 'healthy' | 'degraded' | 'unhealthy';
   checks: Record<string, string>;
 }
 
@@ -32,6 +33,7 @@ export class HealthController {
     private readonly health: HealthCheckService,
     private readonly indicator: HealthIndicatorService,
     private readonly database: DatabaseMonitor,
+    private readonly redis: Redis,
     private readonly config: Config,
     private readonly lifecycle: Lifecycle,
   ) {}
@@ -51,7 +53,7 @@ export class HealthController {
   /** Whether requests should be sent here now. */
   @Get('ready')
   ready(@Res({ passthrough: true }) reply: Reply): Promise<Health> {
-    return this.check(reply, [() => this.databaseCheck(), () => this.server()]);
+    return this.check(reply, [() => this.databaseCheck(), () => this.cache(), () => this.server()]);
   }
 
   private async check(reply: Reply, indicators: (() => Promise<HealthIndicatorResult>)[]): Promise<Health> {
@@ -62,8 +64,9 @@ export class HealthController {
     });
     const healthy = status === 'ok';
     if (!healthy) void reply.status(503).header('Retry-After', 1);
-    const checks = Object.entries(details).map(([name, { state }]) => [name, String(state)]);
-    return { status: healthy ? 'healthy' : 'unhealthy', checks: Object.fromEntries(checks) as Record<string, string> };
+    const checks = Object.fromEntries(Object.entries(details).map(([name, { state }]) => [name, String(state)]));
+    if (!healthy) return { status: 'unhealthy', checks };
+    return { status: checks.cache === 'disconnected' ? 'degraded' : 'healthy', checks };
   }
 
   private async databaseCheck(): Promise<HealthIndicatorResult> {
@@ -71,9 +74,10 @@ export class HealthController {
     return (await this.database.answers()) ? check.up({ state: 'connected' }) : check.down({ state: 'disconnected' });
   }
 
-  /** The cache is in this process, so it is there whenever the process is. */
-  private cache(): Promise<HealthIndicatorResult> {
-    return Promise.resolve(this.indicator.check('cache').up({ state: 'connected' }));
+  /** Up in any case: without Redis all goes on, each process for itself; and without one configured it always does. */
+  private async cache(): Promise<HealthIndicatorResult> {
+    const isThere = !this.redis.isConfigured || (await this.redis.isThere());
+    return this.indicator.check('cache').up({ state: isThere ? 'connected' : 'disconnected' });
   }
 
   private async disk(): Promise<HealthIndicatorResult> {

@@ -26,7 +26,7 @@ export class JobsQuery extends ListQuery {
 export class JobView {
   /**
    * Opaque
-   * @example 4711
+   * @example "4711"
    */
   id: string;
   /**
@@ -34,13 +34,14 @@ export class JobView {
    * @example mail.send
    */
   queue: string;
-  @ApiProperty({ enum: JOB_STATES })
+  @ApiProperty({ enum: JOB_STATES, example: 'failed' })
   state: JobState;
-  @ApiProperty({ type: 'integer' })
+  @ApiProperty({ type: 'integer', minimum: 0, example: 2 })
   attempts: number;
-  @ApiProperty({ type: 'integer' })
+  @ApiProperty({ type: 'integer', minimum: 1, example: 10 })
   maxAttempts: number;
   /** Why the last attempt failed; nothing of what the job is about */
+  @ApiProperty({ type: 'string', nullable: true, example: 'connect ECONNREFUSED' })
   lastError: string | null;
   /** When it is, or was, due: where it failed, the next attempt */
   runAt: Date;

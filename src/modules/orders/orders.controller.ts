@@ -5,9 +5,11 @@ import { Created } from '../../http/created.js';
 import { ApiId, CurrentUser, Id, Requires } from '../../http/decorators.js';
 import { filtersOf } from '../../http/list-query.dto.js';
 import { Answers, Secured } from '../../http/openapi.js';
+import { byVersion, IfMatch, Tagged } from '../../http/preconditions.js';
 import type { Principal } from '../../permissions.js';
 import { FulfilmentService } from './fulfilment.service.js';
 import type { Order } from './order.entity.js';
+import type { VersionCheck } from '../../versions.js';
 import {
   CancelOrderDto,
   DeliverOrderDto,
@@ -42,6 +44,7 @@ export class OrdersController {
 
   /** Place an order */
   @Post('orders')
+  @Tagged(byVersion)
   @Answers(201, OrderView, { fails: ['INSUFFICIENT_STOCK'] })
   async place(@Body() body: PlaceOrderDto, @CurrentUser() user: Principal): Promise<Created<OrderView>> {
     const order = await this.orders.place(user.id, body);
@@ -63,6 +66,7 @@ export class OrdersController {
   /** Get an order */
   @Get('orders/:id')
   @ApiId()
+  @Tagged(byVersion)
   @Answers(200, OrderView)
   async get(@Id() id: string, @CurrentUser() user: Principal): Promise<OrderView> {
     return toOrder(await this.orders.get(id, user));
@@ -71,9 +75,15 @@ export class OrdersController {
   /** Change the note or metadata of a pending order */
   @Patch('orders/:id')
   @ApiId()
+  @Tagged(byVersion)
   @Answers(200, OrderView, { conflict: 'The order is no longer pending' })
-  async update(@Id() id: string, @Body() body: UpdateOrderDto, @CurrentUser() user: Principal): Promise<OrderView> {
-    return toOrder(await this.orders.update(id, body, user));
+  async update(
+    @Id() id: string,
+    @Body() body: UpdateOrderDto,
+    @CurrentUser() user: Principal,
+    @IfMatch() check: VersionCheck,
+  ): Promise<OrderView> {
+    return toOrder(await this.orders.update(id, body, user, check));
   }
 
   /** Pay an order */
@@ -180,6 +190,7 @@ export class OrdersController {
   /** Place an order for a user */
   @Post('users/:id/orders')
   @ApiId()
+  @Tagged(byVersion)
   @Answers(201, OrderView, { fails: ['INSUFFICIENT_STOCK'] })
   async placeForUser(
     @Id() id: string,

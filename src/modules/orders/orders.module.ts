@@ -4,6 +4,9 @@ import { EventsModule } from '../events/index.js';
 import { JobsModule } from '../jobs/index.js';
 import { LedgerModule } from '../ledger/index.js';
 import { UsersModule } from '../users/index.js';
+import { CustomersController } from './customers.controller.js';
+import { CustomersRepository } from './customers.repository.js';
+import { CustomersService } from './customers.service.js';
 import { FulfilmentService } from './fulfilment.service.js';
 import { OrderJournal } from './order-journal.js';
 import { OrdersController } from './orders.controller.js';
@@ -19,7 +22,7 @@ import { PaymentsService } from './payments.service.js';
 
 @Module({
   imports: [CatalogueModule, EventsModule, JobsModule, LedgerModule, UsersModule],
-  controllers: [OrdersController],
+  controllers: [OrdersController, CustomersController],
   providers: [
     OrdersService,
     PaymentsService,
@@ -30,6 +33,8 @@ import { PaymentsService } from './payments.service.js';
     PaymentsRepository,
     ShipmentsRepository,
     StatusChangesRepository,
+    CustomersService,
+    CustomersRepository,
   ],
   exports: [OrdersService],
 })

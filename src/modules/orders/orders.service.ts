@@ -4,6 +4,7 @@ import type { Page, PageRequest } from '../../database/paging.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { ForbiddenError } from '../../errors.js';
 import { assertMay, may, type Principal } from '../../permissions.js';
+import { anyVersion, type VersionCheck } from '../../versions.js';
 import { CatalogueService } from '../catalogue/index.js';
 import { type UserName, UsersService } from '../users/index.js';
 import { OrderJournal } from './order-journal.js';
@@ -85,11 +86,12 @@ export class OrdersService {
     return this.changes.findPage(id, page, by.id);
   }
 
-  /** Changes what is said about a pending order. @throws OrderNotFound, ForbiddenError, OrderNotPending */
-  update(id: string, extras: OrderExtras, by: Principal): Promise<Order> {
+  /** Changes what is said about a pending order. @throws OrderNotFound, ForbiddenError, StaleVersion, OrderNotPending */
+  update(id: string, extras: OrderExtras, by: Principal, check: VersionCheck = anyVersion): Promise<Order> {
     return this.unitOfWork.run(async () => {
       const order = await this.journal.lock(id);
       assertMay(by, 'write', order.userId);
+      check(order.version);
       await this.journal.change(order, { by: by.id }, () => {
         order.annotate(extras);
       });

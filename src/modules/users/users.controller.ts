@@ -1,11 +1,14 @@
-import { Body, Controller, Delete, Get, HttpCode, Patch, Post, Put, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Patch, Post, Put, Query, Version } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { Page } from '../../database/paging.js';
 import { Created } from '../../http/created.js';
 import { ApiId, CurrentUser, Id, Requires } from '../../http/decorators.js';
 import { filtersOf } from '../../http/list-query.dto.js';
 import { Answers, Secured } from '../../http/openapi.js';
+import { byVersion, IfMatch, Tagged } from '../../http/preconditions.js';
+import { SucceededBy } from '../../http/versions.js';
 import type { Principal } from '../../permissions.js';
+import type { VersionCheck } from '../../versions.js';
 import { CreateUserDto, ReplaceUserDto, toUser, UpdateUserDto, UsersQuery, UserView } from './users.dto.js';
 import { UsersService } from './users.service.js';
 
@@ -27,6 +30,7 @@ export class UsersController {
   /** Create a user */
   @Post()
   @Requires('admin')
+  @Tagged(byVersion)
   @Answers(201, UserView, { fails: ['EMAIL_TAKEN'] })
   async create(@Body() body: CreateUserDto): Promise<Created<UserView>> {
     const user = await this.users.create(body);
@@ -35,6 +39,7 @@ export class UsersController {
 
   /** Get yourself */
   @Get('me')
+  @Tagged(byVersion)
   @Answers(200, UserView)
   async me(@CurrentUser() user: Principal): Promise<UserView> {
     return toUser(await this.users.get(user.id, user));
@@ -42,7 +47,10 @@ export class UsersController {
 
   /** Get a user */
   @Get(':id')
+  @Version('1')
+  @SucceededBy('2', '2026-11-21')
   @ApiId()
+  @Tagged(byVersion)
   @Answers(200, UserView)
   async get(@Id() id: string, @CurrentUser() user: Principal): Promise<UserView> {
     return toUser(await this.users.get(id, user));
@@ -51,17 +59,29 @@ export class UsersController {
   /** Replace a user's email and name */
   @Put(':id')
   @ApiId()
+  @Tagged(byVersion)
   @Answers(200, UserView, { conflict: 'This is the last admin', fails: ['EMAIL_TAKEN'] })
-  async replace(@Id() id: string, @Body() body: ReplaceUserDto, @CurrentUser() user: Principal): Promise<UserView> {
-    return toUser(await this.users.update(id, body, user));
+  async replace(
+    @Id() id: string,
+    @Body() body: ReplaceUserDto,
+    @CurrentUser() user: Principal,
+    @IfMatch() check: VersionCheck,
+  ): Promise<UserView> {
+    return toUser(await this.users.update(id, body, user, check));
   }
 
   /** Change a user */
   @Patch(':id')
   @ApiId()
+  @Tagged(byVersion)
   @Answers(200, UserView, { conflict: 'This is the last admin', fails: ['EMAIL_TAKEN'] })
-  async update(@Id() id: string, @Body() body: UpdateUserDto, @CurrentUser() user: Principal): Promise<UserView> {
-    return toUser(await this.users.update(id, body, user));
+  async update(
+    @Id() id: string,
+    @Body() body: UpdateUserDto,
+    @CurrentUser() user: Principal,
+    @IfMatch() check: VersionCheck,
+  ): Promise<UserView> {
+    return toUser(await this.users.update(id, body, user, check));
   }
 
   /** Erase a user */
@@ -69,7 +89,7 @@ export class UsersController {
   @HttpCode(204)
   @ApiId()
   @Answers(204, null, { conflict: 'They hold money, wait for a paid order, or are the last admin' })
-  async delete(@Id() id: string, @CurrentUser() user: Principal): Promise<void> {
-    await this.users.delete(id, user);
+  async delete(@Id() id: string, @CurrentUser() user: Principal, @IfMatch() check: VersionCheck): Promise<void> {
+    await this.users.delete(id, user, check);
   }
 }

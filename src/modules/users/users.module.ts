@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { EventsModule } from '../events/index.js';
+import { CachedUsers } from './cached-users.js';
 import { FirstAdmin } from './first-admin.js';
 import { Passwords } from './passwords.js';
 import { UsersController } from './users.controller.js';
@@ -9,7 +10,7 @@ import { UsersService } from './users.service.js';
 @Module({
   imports: [EventsModule],
   controllers: [UsersController],
-  providers: [UsersService, UsersRepository, Passwords, FirstAdmin],
+  providers: [UsersService, CachedUsers, UsersRepository, Passwords, FirstAdmin],
   exports: [UsersService],
 })
 export class UsersModule {}

@@ -25,6 +25,12 @@ const LIST: ListDefinition<User> = {
   defaultSort: { by: 'createdAt', order: 'desc' },
 };
 
+/** A user as they are cached: without the hash. */
+export type StoredUser = Pick<
+  User,
+  'id' | 'email' | 'emailKey' | 'name' | 'role' | 'emailVerified' | 'createdAt' | 'updatedAt' | 'erasedAt' | 'version'
+> & { stamp: string };
+
 /** Erased users are rows that only foreign keys may meet: every question here is about the others. */
 @Injectable()
 export class UsersRepository extends Repository<User> {
@@ -54,6 +60,24 @@ export class UsersRepository extends Repository<User> {
       id,
     ]);
     return row?.password_hash ?? null;
+  }
+
+  /** The transaction that wrote a row last is another for every state that it has been in. */
+  stampsOf(ids: readonly string[]): Promise<{ id: string; stamp: string }[]> {
+    return this.query(
+      `SELECT id, version || '@' || xmin AS stamp FROM users WHERE id = ANY ($1::uuid[]) AND erased_at IS NULL`,
+      [ids],
+    );
+  }
+
+  storedByIds(ids: readonly string[]): Promise<StoredUser[]> {
+    return this.query(
+      `SELECT id, email, email_key AS "emailKey", name, role, email_verified AS "emailVerified",
+              created_at AS "createdAt", updated_at AS "updatedAt", erased_at AS "erasedAt", version,
+              version || '@' || xmin AS stamp
+         FROM users WHERE id = ANY ($1::uuid[]) AND erased_at IS NULL`,
+      [ids],
+    );
   }
 
   async findPage(filters: UserFilters, request: PageRequest, caller: string): Promise<Page<User>> {

@@ -1,9 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import type { Page, PageRequest } from '../../database/paging.js';
+import { IdempotencyKeys } from '../../database/idempotency.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { ForbiddenError, ValidationError } from '../../errors.js';
+import { Guesses } from '../../limits/guesses.js';
 import { assertMay, may, type Principal, type Role } from '../../permissions.js';
+import { anyVersion, type VersionCheck } from '../../versions.js';
 import { EventsService } from '../events/index.js';
+import { CachedUsers } from './cached-users.js';
 import { Passwords } from './passwords.js';
 import { User, type UserName } from './user.entity.js';
 import { toUser } from './users.dto.js';
@@ -34,9 +38,12 @@ export class UsersService {
 
   constructor(
     private readonly users: UsersRepository,
+    private readonly shown: CachedUsers,
     private readonly passwords: Passwords,
     private readonly events: EventsService,
     private readonly unitOfWork: UnitOfWork,
+    private readonly idempotency: IdempotencyKeys,
+    private readonly guesses: Guesses,
   ) {}
 
   /** Lets a module that users know nothing of have its say before one is erased. */
@@ -52,7 +59,7 @@ export class UsersService {
 
   /** @throws UserNotFound, ForbiddenError */
   async get(id: string, by: Principal): Promise<User> {
-    const user = await this.users.findById(id);
+    const user = await this.shown.findById(id);
     if (user === null) throw new UserNotFound();
     assertMay(by, 'read', id);
     return user;
@@ -62,8 +69,8 @@ export class UsersService {
     return this.users.findPage(filters, page, by.id);
   }
 
-  /** @throws UserNotFound, ForbiddenError, EmailTaken, WrongPassword, LastAdmin */
-  async update(id: string, changes: UserChanges, by: Principal): Promise<User> {
+  /** @throws UserNotFound, ForbiddenError, StaleVersion, EmailTaken, WrongPassword, LastAdmin */
+  async update(id: string, changes: UserChanges, by: Principal, check: VersionCheck = anyVersion): Promise<User> {
     const target = await this.get(id, by);
     this.assertMayChange(target, by);
     if (changes.role !== undefined && !may(by, 'admin')) throw new ForbiddenError('Only an admin can set a role');
@@ -75,6 +82,7 @@ export class UsersService {
       const user = await this.users.lockById(id);
       if (user === null) throw new UserNotFound();
       this.assertMayChange(user, by);
+      check(user.version);
       if (user.role === 'admin' && changes.role !== undefined && changes.role !== 'admin')
         this.assertNotLast(admins, id);
       if (changes.name !== undefined) user.rename(changes.name);
@@ -88,19 +96,22 @@ export class UsersService {
    * Erases the person and keeps the row. Whatever else is theirs is released by the modules that own it, or keeps
    * them from going.
    *
-   * @throws UserNotFound, ForbiddenError, LastAdmin, ConflictError
+   * @throws UserNotFound, ForbiddenError, StaleVersion, LastAdmin, ConflictError
    */
-  delete(id: string, by: Principal): Promise<void> {
-    return this.unitOfWork.run(async () => {
+  async delete(id: string, by: Principal, check: VersionCheck = anyVersion): Promise<void> {
+    await this.unitOfWork.run(async () => {
       const admins = await this.users.lockAdmins();
       const user = await this.users.lockById(id);
       if (user === null) throw new UserNotFound();
       assertMay(by, 'admin', id);
+      check(user.version);
       if (user.role === 'admin') this.assertNotLast(admins, id);
       for (const hook of this.beforeErasure) await hook(id, by);
+      await this.idempotency.forget(id, user.email ?? '');
       user.erase();
       await this.save(user, 'user.deleted');
     });
+    await this.shown.forget(id);
   }
 
   /** The user with this email and password, or null; both cases take the same time. */
@@ -113,6 +124,10 @@ export class UsersService {
   /** Who these are, in one question, the erased among them without an email. */
   names(ids: readonly string[]): Promise<Map<string, UserName>> {
     return this.users.findNames(ids);
+  }
+
+  findByEmail(email: string): Promise<User | null> {
+    return this.users.findByEmail(email);
   }
 
   /** Null for an unknown or an erased one. */
@@ -167,6 +182,8 @@ export class UsersService {
 
   private async confirm(id: string, password: string | undefined): Promise<void> {
     if (password === undefined) throw ValidationError.of('currentPassword', 'is required to change your own email');
-    if (!(await this.passwords.verify(await this.users.passwordHashOf(id), password))) throw new WrongPassword();
+    await this.guesses.ofUser(id, async () => {
+      if (!(await this.passwords.verify(await this.users.passwordHashOf(id), password))) throw new WrongPassword();
+    });
   }
 }

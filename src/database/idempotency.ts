@@ -1,0 +1,262 @@
+import { createHmac } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
+import { DataSource, type EntityManager } from 'typeorm';
+import { ConflictError, type ErrorCode, MalformedError, ValidationError } from '../errors.js';
+import { CursorKey } from './paging.js';
+import { UnitOfWork } from './unit-of-work.js';
+
+const RETENTION = `interval '24 hours'`;
+/** How long a request waits for the one with its key that is still running. */
+const WAIT_MS = 5000;
+const FIRST_PAUSE_MS = 10;
+const LONGEST_PAUSE_MS = 100;
+const CLEANUP_MS = 10 * 60_000;
+const CLEANUP_BATCH = 1000;
+
+export class InvalidIdempotencyKey extends MalformedError {
+  override readonly code: ErrorCode = 'INVALID_IDEMPOTENCY_KEY';
+  constructor() {
+    super('An Idempotency-Key is given once, with 1 to 255 visible ASCII characters');
+  }
+}
+
+export class IdempotencyKeyReused extends ValidationError {
+  override readonly code: ErrorCode = 'IDEMPOTENCY_KEY_REUSED';
+  constructor() {
+    super('This Idempotency-Key was used for a request with another method, path or body');
+  }
+}
+
+export class IdempotencyInProgress extends ConflictError {
+  override readonly code: ErrorCode = 'IDEMPOTENCY_IN_PROGRESS';
+  readonly retryAfter = 1;
+  constructor() {
+    super('The first request with this Idempotency-Key is still running, try again');
+  }
+}
+
+/** A request that must have its effect once. The key means something only to whom `scope` stands for. */
+export interface KeyedRequest {
+  scope: string;
+  key: string;
+  method: string;
+  path: string;
+  body: Uint8Array;
+}
+
+/** What was answered: `body` is JSON, or null where there was none; `location` a path below the version. */
+export interface KeyedAnswer {
+  status: number;
+  location: string | null;
+  body: string | null;
+}
+
+interface Recorded {
+  fingerprint: Buffer;
+  answer: KeyedAnswer;
+}
+
+/** Somebody else holds the key or has used it: undoes the unit of work, and is told to nobody. */
+class Taken extends Error {}
+
+/**
+ * Sees to it that a request with a key has its effect once, on however many replicas it arrives at once. The answer is
+ * recorded in the transaction of the effect, so there are both or neither; the primary key has the last word.
+ */
+@Injectable()
+export class IdempotencyKeys implements OnApplicationBootstrap, OnModuleDestroy {
+  /** The requests of this process that are being worked on, by scope and key, and what they will have answered. */
+  private readonly running = new Map<string, Promise<Recorded | undefined>>();
+  private readonly secret: Buffer;
+  private cleaning: NodeJS.Timeout | undefined;
+
+  constructor(
+    private readonly dataSource: DataSource,
+    private readonly unitOfWork: UnitOfWork,
+    { secret }: CursorKey,
+  ) {
+    this.secret = createHmac('sha256', secret).update('stoa idempotency keys').digest();
+  }
+
+  static scopeOfUser(id: string): string {
+    return `user:${id}`;
+  }
+
+  /** For somebody who is not a user yet. */
+  scopeOfEmail(email: string): string {
+    return `email:${this.digest(email.normalize('NFC').toLowerCase()).toString('base64url')}`;
+  }
+
+  /**
+   * Runs `work` in one unit of work and records its answer with it, or finds the answer of the first time. Work that
+   * fails leaves no trace.
+   *
+   * @returns the recorded answer, or `undefined` where `work` has just been done
+   * @throws IdempotencyKeyReused, IdempotencyInProgress, and what `work` throws
+   */
+  async once(request: KeyedRequest, work: () => Promise<KeyedAnswer>): Promise<KeyedAnswer | undefined> {
+    const name = `${request.scope} ${request.key}`;
+    const fingerprint = this.digest(request.method, request.path, request.body);
+    const deadline = performance.now() + WAIT_MS;
+
+    // Those of this process wait here for each other, so that at most one of them troubles the database.
+    for (let current; (current = this.running.get(name)) !== undefined;) {
+      const recorded = await Promise.race([current, until(deadline)]);
+      if (recorded !== undefined) return sameOrThrow(recorded, fingerprint);
+      if (performance.now() >= deadline) throw new IdempotencyInProgress();
+    }
+
+    let settle: (recorded: Recorded | undefined) => void = () => undefined;
+    this.running.set(name, new Promise((resolve) => (settle = resolve)));
+    let outcome: Recorded | undefined;
+    try {
+      const { recorded, isFirst } = await this.findOrRun(request, fingerprint, deadline, work);
+      outcome = recorded;
+      return isFirst ? undefined : sameOrThrow(recorded, fingerprint);
+    } finally {
+      this.running.delete(name);
+      settle(outcome);
+    }
+  }
+
+  /** Deletes the answers that a person was given or that told of them. Joins the unit of work of their erasure. */
+  async forget(userId: string, email: string): Promise<void> {
+    const manager = await this.unitOfWork.manager();
+    const scopes = [IdempotencyKeys.scopeOfUser(userId), this.scopeOfEmail(email)];
+    await manager.query(`DELETE FROM idempotency_keys WHERE scope = ANY($1)`, [scopes]);
+    await manager.query(`DELETE FROM idempotency_keys WHERE location = $1 AND location LIKE '/users/%'`, [
+      `/users/${userId}`,
+    ]);
+  }
+
+  /** Deletes keys that are past their time, in small steps; replicas that do so at once share the work. */
+  async cleanUp(): Promise<void> {
+    for (let deleted = CLEANUP_BATCH; deleted === CLEANUP_BATCH;) {
+      const result: [unknown, number] = await this.dataSource.query(
+        `DELETE FROM idempotency_keys WHERE (scope, key) IN (
+           SELECT scope, key FROM idempotency_keys WHERE created_at <= now() - ${RETENTION}
+            LIMIT ${CLEANUP_BATCH} FOR UPDATE SKIP LOCKED)`,
+      );
+      deleted = result[1];
+    }
+  }
+
+  onApplicationBootstrap(): void {
+    // A database that is away has its say elsewhere; the next time will do.
+    const clean = () => void this.cleanUp().catch(() => undefined);
+    clean();
+    this.cleaning = setInterval(clean, CLEANUP_MS * (0.9 + Math.random() / 5)).unref();
+  }
+
+  onModuleDestroy(): void {
+    clearInterval(this.cleaning);
+  }
+
+  private async findOrRun(
+    request: KeyedRequest,
+    fingerprint: Buffer,
+    deadline: number,
+    work: () => Promise<KeyedAnswer>,
+  ): Promise<{ recorded: Recorded; isFirst: boolean }> {
+    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+      // Looked for before the work, which may be costly before its first statement, or refuse today what it took then.
+      const recorded = await find(this.dataSource.manager, request);
+      if (recorded !== undefined) return { recorded, isFirst: false };
+      const answer = await this.run(request, fingerprint, work);
+      if (answer !== undefined) return { recorded: { fingerprint, answer }, isFirst: true };
+      // Another process is at it. Asking again and again holds no connection, which waiting for its lock would.
+      if (performance.now() + pause >= deadline) throw new IdempotencyInProgress();
+      await sleep(pause);
+    }
+  }
+
+  /** `undefined` where somebody else has or had the key. */
+  private async run(
+    request: KeyedRequest,
+    fingerprint: Buffer,
+    work: () => Promise<KeyedAnswer>,
+  ): Promise<KeyedAnswer | undefined> {
+    // Kept apart from the error itself, which passes through a handler that may make another of it.
+    const key = { isTaken: false };
+    const taken = () => {
+      key.isTaken = true;
+      return new Taken();
+    };
+    try {
+      return await this.unitOfWork.run(
+        async () => {
+          const answer = await work();
+          if (!(await record(await this.unitOfWork.manager(), request, fingerprint, answer))) throw taken();
+          return answer;
+        },
+        async (manager) => {
+          if (!(await claim(manager, request))) throw taken();
+        },
+      );
+    } catch (error) {
+      if (key.isTaken) return undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * Keyed, because bodies hold passwords: a bare hash of one would be quicker to try them against than the hash that
+   * is made to be slow.
+   */
+  private digest(...parts: (string | Uint8Array)[]): Buffer {
+    const hmac = createHmac('sha256', this.secret);
+    for (const part of parts) hmac.update(`${Buffer.byteLength(part)}:`).update(part);
+    return hmac.digest();
+  }
+}
+
+const until = (deadline: number): Promise<undefined> =>
+  sleep(Math.max(0, deadline - performance.now()), undefined, { ref: false });
+
+function sameOrThrow({ fingerprint, answer }: Recorded, expected: Buffer): KeyedAnswer {
+  if (!fingerprint.equals(expected)) throw new IdempotencyKeyReused();
+  return answer;
+}
+
+async function find(manager: EntityManager, { scope, key }: KeyedRequest): Promise<Recorded | undefined> {
+  const rows: (KeyedAnswer & { fingerprint: Buffer })[] = await manager.query(
+    `SELECT fingerprint, status, location, body FROM idempotency_keys
+      WHERE scope = $1 AND key = $2 AND created_at > now() - ${RETENTION}`,
+    [scope, key],
+  );
+  return rows.map(({ fingerprint, ...answer }) => ({ fingerprint, answer }))[0];
+}
+
+/**
+ * Takes the key for this transaction, without waiting: `false` where another transaction holds it or has used it. One
+ * that commits between this statement's snapshot and its lock goes unseen, and is met when the answer is recorded.
+ */
+async function claim(manager: EntityManager, { scope, key }: KeyedRequest): Promise<boolean> {
+  const [row]: { is_free: boolean }[] = await manager.query(
+    `SELECT pg_try_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 0)) AND NOT EXISTS (
+       SELECT FROM idempotency_keys WHERE scope = $1 AND key = $2 AND created_at > now() - ${RETENTION}) AS is_free`,
+    [scope, key],
+  );
+  return row?.is_free === true;
+}
+
+/** `false` where the key has been used meanwhile. One that is past its time is overwritten. */
+async function record(
+  manager: EntityManager,
+  { scope, key }: KeyedRequest,
+  fingerprint: Buffer,
+  { status, location, body }: KeyedAnswer,
+): Promise<boolean> {
+  const rows: unknown[] = await manager.query(
+    `INSERT INTO idempotency_keys AS old (scope, key, fingerprint, status, location, body, created_at)
+     VALUES ($1, $2, $3, $4, $5, $6, now())
+     ON CONFLICT ON CONSTRAINT idempotency_keys_pkey DO UPDATE
+        SET fingerprint = excluded.fingerprint, status = excluded.status, location = excluded.location,
+            body = excluded.body, created_at = excluded.created_at
+      WHERE old.created_at <= now() - ${RETENTION}
+     RETURNING 1`,
+    [scope, key, fingerprint, status, location, body],
+  );
+  return rows.length === 1;
+}

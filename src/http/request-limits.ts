@@ -1,0 +1,79 @@
+import { Injectable } from '@nestjs/common';
+import { Config } from '../config.js';
+import { Limiter, type Taken } from '../limits/limiter.js';
+import { networkOf } from '../limits/network.js';
+import { RateLimited } from '../limits/rate-limited.js';
+import { isFull, type Place } from '../limits/windows.js';
+import { Metrics } from '../telemetry/metrics.js';
+import type { Reply, Request } from './request.js';
+
+/** What an address may do only so often, beside everything else it may do. */
+export const PURPOSES = ['register', 'refresh', 'forgot'] as const;
+export type Purpose = (typeof PURPOSES)[number];
+const PER_PURPOSE = 100;
+
+/** What is answered before a guard has seen the request, and must be answered always. */
+const EXEMPT = /^\/(health|docs|openapi\.(json|yaml)|metrics|\.well-known)(\/|\?|$)/;
+
+type Policy = Place & { name: 'anonymous' | 'user' | Purpose };
+
+/** Counts requests: by user where one is known, by address where not, and some by what they are for as well. */
+@Injectable()
+export class RequestLimits {
+  constructor(
+    private readonly limiter: Limiter,
+    private readonly config: Config,
+    private readonly metrics: Metrics,
+  ) {}
+
+  /**
+   * Counts a request once, and tells it where it stands, in both kinds of headers that are in use.
+   *
+   * @throws RateLimited
+   */
+  async count(request: Request, reply: Reply, purpose?: Purpose): Promise<void> {
+    if (request.isCounted === true) return;
+    request.isCounted = true;
+    const policies = this.policiesFor(request, purpose).filter(({ limit }) => limit > 0);
+    if (policies.length === 0) return;
+    const taken = await this.limiter.take(policies);
+    this.tell(reply, taken);
+    if (taken.taken) return;
+    for (const { place } of taken.standings.filter(isFull)) this.metrics.countRefusal(place.name);
+    throw new RateLimited(taken.retryAfter);
+  }
+
+  /** Counts what was refused before any guard has seen it: a body too large, a path that is none. @throws RateLimited */
+  async countEarly(request: Request, reply: Reply): Promise<void> {
+    if (!EXEMPT.test(request.url)) await this.count(request, reply);
+  }
+
+  private policiesFor({ user, ip }: Request, purpose: Purpose | undefined): Policy[] {
+    const { anonymous, user: perUser, login } = this.config.rateLimit;
+    const network = networkOf(ip);
+    const general: Policy =
+      user === undefined
+        ? { name: 'anonymous', key: `{${network}}`, limit: anonymous }
+        : { name: 'user', key: `{${user.id}}`, limit: perUser };
+    if (purpose === undefined) return [general];
+    return [general, { name: purpose, key: `{${network}}:${purpose}`, limit: login === 0 ? 0 : PER_PURPOSE }];
+  }
+
+  private tell(reply: Reply, { standings }: Taken<Policy>): void {
+    const { window } = this.limiter;
+    const all = standings.map((standing) => {
+      const { name, limit } = standing.place;
+      return { name, limit, left: Math.max(0, limit - standing.used), reset: this.limiter.seconds(standing) };
+    });
+    // The plain headers have room for one: the one that is used up first.
+    const tightest = all.reduce((one, other) => (other.left < one.left ? other : one));
+    reply.headers({
+      'RateLimit-Limit': tightest.limit,
+      'RateLimit-Remaining': tightest.left,
+      'RateLimit-Reset': tightest.reset,
+      // https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
+      'RateLimit-Policy': all.map(({ name, limit }) => `"${name}";q=${limit};w=${window}`).join(', '),
+      RateLimit: all.map(({ name, left, reset }) => `"${name}";r=${left};t=${reset}`).join(', '),
+    });
+  }
+}

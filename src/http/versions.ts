@@ -1,0 +1,33 @@
+import { SetMetadata } from '@nestjs/common';
+import type { Reply, Request } from './request.js';
+
+/** Every route answers under each of them, unless its `@Version` says otherwise. */
+export const API_VERSIONS = ['1', '2'];
+
+export const SUCCEEDED = 'stoa:succeeded';
+
+export interface Succeeded {
+  by: string;
+  since: Date;
+}
+
+/** The same path of a later version is to be used instead, and has been there since this day. */
+export const SucceededBy = (by: string, since: string) =>
+  SetMetadata(SUCCEEDED, { by, since: new Date(since) } satisfies Succeeded);
+
+/** `/api/v1`: links in an answer stay in the version that was asked. */
+export function versionPrefix(request: Request): string {
+  return VERSION_PREFIX.exec(request.url)?.[0] ?? '';
+}
+
+const VERSION_PREFIX = /^\/api\/v\d+/;
+
+/** RFC 9745 for the header, RFC 5829 for the relation. */
+export function announceSuccessor({ by, since }: Succeeded, request: Request, reply: Reply): void {
+  const path = request.url.split('?', 1)[0] ?? '';
+  const successor = path.replace(VERSION_PREFIX, `/api/v${by}`).replace(/[<>"]/g, encodeURIComponent);
+  reply.headers({
+    Deprecation: `@${since.getTime() / 1000}`,
+    Link: `<${successor}>; rel="successor-version"`,
+  });
+}

@@ -1,0 +1,116 @@
+import { createHash } from 'node:crypto';
+import { Injectable } from '@nestjs/common';
+import { Config } from '../config.js';
+import { DomainError } from '../errors.js';
+import { Metrics } from '../telemetry/metrics.js';
+import { Limiter } from './limiter.js';
+import { networkOf } from './network.js';
+import { RateLimited } from './rate-limited.js';
+import { isFull, type Place } from './windows.js';
+
+/** Wrong passwords from one address, whatever the email, and for one email, from wherever. */
+const PER_ADDRESS_OR_EMAIL = 50;
+
+interface Guesser {
+  email: string;
+  ip: string | null;
+}
+
+/**
+ * Lets so many guesses at passwords go wrong in a window, and no more, however many come at once: each takes its place
+ * before the password is hashed, and gives it back unless it was wrong. Who finds the places taken by guesses that are
+ * still being judged waits for the judgement, so that many right ones at once are all let in.
+ */
+@Injectable()
+export class Guesses {
+  private readonly underJudgement = new Map<string, Set<Promise<unknown>>>();
+
+  constructor(
+    private readonly limiter: Limiter,
+    private readonly config: Config,
+    private readonly metrics: Metrics,
+  ) {}
+
+  /**
+   * @param isKnown whether somebody has logged in to this email from this address before; asked only where the email
+   *   is being guessed at from all sides, which does not lock its owner out
+   * @throws RateLimited
+   */
+  async login<T>({ email, ip }: Guesser, judge: () => Promise<T>, isKnown: () => Promise<boolean>): Promise<T> {
+    const limit = this.config.rateLimit.login;
+    const [from, to] = [networkOf(ip ?? ''), fingerprint(email)];
+    const places = [
+      { key: `{login}:${from}:${to}`, limit },
+      { key: `{login}:${from}`, limit: Math.max(limit, PER_ADDRESS_OR_EMAIL) },
+    ];
+    const perEmail = { key: `{login}:${to}`, limit: Math.max(limit, PER_ADDRESS_OR_EMAIL) };
+    return this.judge([...places, perEmail], judge, async (full) => {
+      const onlyPerEmail = full.every(({ key }) => key === perEmail.key);
+      return onlyPerEmail && (await isKnown()) ? places : undefined;
+    });
+  }
+
+  /** For who is logged in and says their password once more. @throws RateLimited */
+  async ofUser<T>(userId: string, judge: () => Promise<T>): Promise<T> {
+    return this.judge([{ key: `{password}:${userId}`, limit: this.config.rateLimit.login }], judge);
+  }
+
+  private async judge<T>(
+    places: readonly Place[],
+    judge: () => Promise<T>,
+    otherwise: (full: readonly Place[]) => Promise<readonly Place[] | undefined> = () => Promise.resolve(undefined),
+  ): Promise<T> {
+    if (this.config.rateLimit.login === 0) return judge();
+    for (;;) {
+      const taken = await this.limiter.take(places);
+      if (taken.taken) return this.settle(places, judge, () => taken.giveBack());
+
+      const full = taken.standings.filter(isFull).map(({ place }) => place);
+      const open = full.flatMap(({ key }) => [...(this.underJudgement.get(key) ?? [])]);
+      if (open.length > 0) {
+        await Promise.race(open);
+        continue;
+      }
+      const others = await otherwise(full);
+      if (others !== undefined) return this.judge(others, judge);
+      this.metrics.countRefusal('login');
+      throw new RateLimited(taken.retryAfter);
+    }
+  }
+
+  private async settle<T>(
+    places: readonly Place[],
+    judge: () => Promise<T>,
+    giveBack: () => Promise<void>,
+  ): Promise<T> {
+    const work = this.run(judge, giveBack);
+    const settled = work.catch(() => undefined);
+    for (const { key } of places) this.watch(key, settled);
+    return work;
+  }
+
+  private async run<T>(judge: () => Promise<T>, giveBack: () => Promise<void>): Promise<T> {
+    try {
+      const result = await judge();
+      await giveBack();
+      return result;
+    } catch (error) {
+      if (!(error instanceof DomainError && error.code === 'INVALID_CREDENTIALS')) await giveBack();
+      throw error;
+    }
+  }
+
+  private watch(key: string, settled: Promise<unknown>): void {
+    const open = this.underJudgement.get(key) ?? new Set();
+    this.underJudgement.set(key, open.add(settled));
+    void settled.then(() => {
+      open.delete(settled);
+      if (open.size === 0 && this.underJudgement.get(key) === open) this.underJudgement.delete(key);
+    });
+  }
+}
+
+/** Two spellings of one address are one; and nobody reads in Redis who has been trying to log in. */
+function fingerprint(email: string): string {
+  return createHash('sha256').update(email.normalize('NFC').toLowerCase()).digest('base64url').slice(0, 22);
+}

@@ -1,0 +1,193 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type App, type Answer, failureOf, startApp } from '../app.js';
+import { describeWithRedis, RedisServer } from '../redis.js';
+
+jest.setTimeout(120_000);
+
+const redisLines = (app: App) =>
+  app
+    .logs()
+    .flatMap(({ level, msg }) =>
+      /^Redis is/.test(msg ?? '') ? [`${String(level)}: ${String(msg).split(':')[0]}`] : [],
+    );
+const AWAY = 'warn: Redis is away';
+const BACK = 'info: Redis is back';
+
+/** Two servers on one database and one Redis. */
+async function replicas(redis: RedisServer, env: Record<string, string>): Promise<App[]> {
+  const first = await startApp({ REDIS_URL: redis.url, TRUST_PROXY: '127.0.0.1', ...env });
+  const second = await startApp({
+    DATABASE_URL: first.databaseUrl,
+    REDIS_URL: redis.url,
+    TRUST_PROXY: '127.0.0.1',
+    ...env,
+  });
+  return [first, second];
+}
+
+const from = (ip: string) => ({ 'x-forwarded-for': ip });
+const remaining = ({ headers }: Answer) => Number(headers.get('ratelimit-remaining'));
+
+async function until(condition: () => Promise<boolean> | boolean, milliseconds: number): Promise<void> {
+  for (const deadline = Date.now() + milliseconds; !(await condition()); await sleep(25)) {
+    if (Date.now() > deadline) throw new Error(`Not so within ${milliseconds} ms`);
+  }
+}
+
+const health = async (app: App, path = '/health') => {
+  const { status, body } = await app.anonymous.get(path);
+  return [status, body.status, body.checks.cache];
+};
+
+/** Asks both all the time, until it is told to stop; what was answered, and how long the slowest took. */
+function load(apps: App[], clients = 4) {
+  let isOn = true;
+  const statuses = new Map<number, number>();
+  let slowest = 0;
+  const client = async (number: number) => {
+    for (let i = number; isOn; i++) {
+      const start = performance.now();
+      const response = await fetch(`${apps[i % apps.length]!.url}/api/v1/products?limit=1`);
+      await response.text();
+      slowest = Math.max(slowest, performance.now() - start);
+      statuses.set(response.status, (statuses.get(response.status) ?? 0) + 1);
+    }
+  };
+  const running = Promise.all(Array.from({ length: clients }, (_, number) => client(number)));
+  return {
+    slowestSince() {
+      const since = slowest;
+      slowest = 0;
+      return since;
+    },
+    async stop() {
+      isOn = false;
+      await running;
+      return Object.fromEntries(statuses);
+    },
+  };
+}
+
+describeWithRedis('two replicas with one Redis', () => {
+  let redis: RedisServer;
+  let apps: App[];
+  beforeAll(async () => {
+    redis = await RedisServer.start();
+    apps = await replicas(redis, { RATE_LIMIT_ANONYMOUS: '20', RATE_LIMIT_LOGIN: '5' });
+  });
+  afterAll(async () => {
+    for (const app of [...(apps ?? [])].reverse()) await app.stop();
+    await redis?.kill();
+  });
+  const [one, two] = [0, 1].map((index) => () => apps[index]!.anonymous) as [
+    () => App['anonymous'],
+    () => App['anonymous'],
+  ];
+
+  it('share one window', async () => {
+    const left = [];
+    for (const client of [one(), two(), one()]) left.push(remaining(await client.get('/products', from('192.0.2.1'))));
+    expect(left).toEqual([19, 18, 17]);
+  });
+
+  it('let exactly as many through as the limit says, when all come at once', async () => {
+    const all = Array.from({ length: 100 }, (_, i) => (i % 2 ? one() : two()).get('/products', from('192.0.2.2')));
+    const answers = await Promise.all(all);
+    expect(answers.filter(({ status }) => status === 200)).toHaveLength(20);
+    const refused = answers.find(({ status }) => status === 429)!;
+    expect(failureOf(refused)).toBe('429 RATE_LIMITED');
+    expect(Number(refused.headers.get('retry-after'))).toBeLessThanOrEqual(900);
+  });
+
+  it('let five wrong passwords through between them, of two hundred at once', async () => {
+    const guess = (i: number) =>
+      (i % 2 ? one() : two()).post(
+        '/auth/login',
+        { email: 'ann@example.com', password: 'Wrong-Horse-1' },
+        from(`2001:db8:1:1::${i}`),
+      );
+    const limited = await Promise.all(Array.from({ length: 200 }, (_, i) => guess(i)));
+    const statuses = limited.map(({ status }) => status);
+    expect(statuses.filter((status) => status === 401)).toHaveLength(5);
+    expect(statuses.filter((status) => status === 429)).toHaveLength(195);
+  });
+
+  it('keep little of it in Redis, nothing that names anybody, and nothing for longer than the window', async () => {
+    const keys = await redis.ask((client) => client.keys('stoa:limit:*'));
+    expect(keys.length).toBeGreaterThan(0);
+    expect(keys.join()).not.toMatch(/example\.com/);
+    for (const key of keys) {
+      const left = await redis.ask((client) => client.pttl(key));
+      expect(left).toBeGreaterThan(0);
+      expect(left).toBeLessThanOrEqual(900_000);
+    }
+  });
+});
+
+describeWithRedis('a Redis that goes away', () => {
+  let redis: RedisServer;
+  let apps: App[];
+  beforeAll(async () => {
+    redis = await RedisServer.start();
+    apps = await replicas(redis, { RATE_LIMIT_ANONYMOUS: '1000000' });
+  });
+  afterAll(async () => {
+    for (const app of [...(apps ?? [])].reverse()) await app.stop();
+    await redis?.kill();
+  });
+
+  it.each([
+    ['killed', () => redis.kill(), () => redis.start()],
+    ['frozen', () => Promise.resolve(redis.freeze()), () => Promise.resolve(redis.thaw())],
+  ] as const)('because it is %s fails nothing and slows nothing', async (_, lose, bringBack) => {
+    const linesBefore = apps.map((app) => redisLines(app).length);
+    const traffic = load(apps);
+    await sleep(1000);
+    traffic.slowestSince();
+
+    await lose();
+    for (const app of apps) await until(async () => (await health(app))[1] === 'degraded', 2000);
+    for (const app of apps) {
+      expect(await health(app)).toEqual([200, 'degraded', 'disconnected']);
+      expect(await health(app, '/health/ready')).toEqual([200, 'degraded', 'disconnected']);
+    }
+    await sleep(2500);
+    const slowest = traffic.slowestSince();
+
+    await bringBack();
+    for (const app of apps) await until(async () => (await health(app))[1] === 'healthy', 5000);
+    expect(await health(apps[0]!, '/health/ready')).toEqual([200, 'healthy', 'connected']);
+    const counted = remaining(await apps[0]!.anonymous.get('/products', from('192.0.2.3')));
+    expect(remaining(await apps[1]!.anonymous.get('/products', from('192.0.2.3')))).toBe(counted - 1);
+
+    expect(Object.keys(await traffic.stop())).toEqual(['200']);
+    expect(slowest).toBeLessThan(300);
+    for (const [index, app] of apps.entries()) {
+      expect(redisLines(app).slice(linesBefore[index])).toEqual([AWAY, BACK]);
+    }
+  });
+});
+
+describeWithRedis('a Redis that is not there at the start', () => {
+  it('is not waited for: each process counts for itself until it comes', async () => {
+    const redis = await RedisServer.absent();
+    const apps = await replicas(redis, { RATE_LIMIT_ANONYMOUS: '5' });
+    try {
+      for (const app of apps) {
+        expect(await health(app, '/health/ready')).toEqual([200, 'degraded', 'disconnected']);
+        const answers = [];
+        for (let i = 0; i < 6; i++) answers.push(await app.anonymous.get('/products', from('192.0.2.1')));
+        expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200, 429]);
+      }
+      await redis.start();
+      for (const app of apps) await until(async () => (await health(app))[1] === 'healthy', 5000);
+      const left = [];
+      for (const app of apps) left.push(remaining(await app.anonymous.get('/products', from('192.0.2.2'))));
+      expect(left).toEqual([4, 3]);
+      for (const app of apps) expect(redisLines(app)).toEqual([AWAY, BACK]);
+    } finally {
+      for (const app of apps.reverse()) await app.stop();
+      await redis.kill();
+    }
+  });
+});
