@@ -8,7 +8,7 @@ const CALLS = {
   auth: ['users', 'mail', 'jobs', 'events'],
   catalogue: ['events'],
   checkout: ['auth', 'users', 'orders'],
-  events: [],
+  events: ['jobs'],
   health: [],
   jobs: [],
   ledger: ['events'],

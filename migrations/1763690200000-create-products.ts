@@ -15,6 +15,7 @@ export class CreateProducts1763690200000 implements MigrationInterface {
         created_at timestamptz(3) NOT NULL,
         updated_at timestamptz(3) NOT NULL,
         version integer NOT NULL,
+        sequence integer NOT NULL,
         title_words tsvector NOT NULL,
         words tsvector NOT NULL,
         CONSTRAINT products_sku_key UNIQUE (sku),

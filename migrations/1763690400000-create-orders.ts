@@ -27,6 +27,32 @@ export class CreateOrders1763690400000 implements MigrationInterface {
       await runner.query(`CREATE INDEX orders_by_${key} ON orders (${key}, id)`);
       await runner.query(`CREATE INDEX orders_by_user_and_${key} ON orders (user_id, ${key}, id)`);
     }
+    // What the job that gives up unpaid orders asks, however many orders there are.
+    await runner.query(`CREATE INDEX orders_to_expire ON orders (expires_at, id) WHERE status = 'pending'`);
+    await runner.query(`
+      CREATE TABLE order_status_changes (
+        id uuid CONSTRAINT order_status_changes_pkey PRIMARY KEY,
+        order_id uuid NOT NULL,
+        version integer NOT NULL,
+        from_status text,
+        to_status text NOT NULL,
+        changed_by uuid,
+        reason text,
+        created_at timestamptz(3) NOT NULL,
+        CONSTRAINT order_status_changes_order_id_version_key UNIQUE (order_id, version),
+        CONSTRAINT order_status_changes_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders (id),
+        CONSTRAINT order_status_changes_changed_by_fkey FOREIGN KEY (changed_by) REFERENCES users (id)
+      )`);
+    await runner.query(`
+      CREATE TABLE shipments (
+        id uuid CONSTRAINT shipments_pkey PRIMARY KEY,
+        order_id uuid NOT NULL,
+        carrier text,
+        tracking_number text,
+        created_at timestamptz(3) NOT NULL,
+        CONSTRAINT shipments_order_id_key UNIQUE (order_id),
+        CONSTRAINT shipments_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders (id)
+      )`);
     await runner.query(`
       CREATE TABLE order_items (
         id uuid CONSTRAINT order_items_pkey PRIMARY KEY,
@@ -57,12 +83,14 @@ export class CreateOrders1763690400000 implements MigrationInterface {
         CONSTRAINT payments_order_id_fkey FOREIGN KEY (order_id) REFERENCES orders (id),
         CONSTRAINT payments_transfer_id_fkey FOREIGN KEY (transfer_id) REFERENCES transfers (id)
       )`);
-    await runner.query(`CREATE INDEX payments_by_order ON payments (order_id)`);
+    await runner.query(`CREATE INDEX payments_by_order ON payments (order_id, id)`);
   }
 
   async down(runner: QueryRunner): Promise<void> {
     await runner.query(`DROP TABLE payments`);
     await runner.query(`DROP TABLE order_items`);
+    await runner.query(`DROP TABLE shipments`);
+    await runner.query(`DROP TABLE order_status_changes`);
     await runner.query(`DROP TABLE orders`);
   }
 }

@@ -16,9 +16,12 @@ import { UnmatchedController } from './http/unmatched.controller.js';
 import { RequestValidationPipe } from './http/validation.pipe.js';
 import { AuthModule } from './modules/auth/index.js';
 import { CatalogueModule } from './modules/catalogue/index.js';
+import { CheckoutModule } from './modules/checkout/index.js';
 import { EventsModule } from './modules/events/index.js';
 import { HealthModule } from './modules/health/index.js';
+import { JobsModule } from './modules/jobs/index.js';
 import { LedgerModule } from './modules/ledger/index.js';
+import { MailModule } from './modules/mail/index.js';
 import { OrdersModule } from './modules/orders/index.js';
 import { UsersModule } from './modules/users/index.js';
 import { LOGGER } from './telemetry/logger.js';
@@ -63,8 +66,11 @@ export class AppModule {
         UsersModule,
         CatalogueModule,
         OrdersModule,
+        CheckoutModule,
         LedgerModule,
         EventsModule,
+        JobsModule,
+        MailModule,
         HealthModule,
       ],
       controllers: [UnmatchedController],

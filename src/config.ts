@@ -37,13 +37,29 @@ export class Config {
   declare readonly corsOrigins: readonly string[];
   declare readonly appUrl: string | undefined;
   declare readonly admin: { email: string; password: string | undefined } | undefined;
+  /** `inline` works jobs in the server too; `off` leaves them to processes of their own. */
+  declare readonly jobs: 'inline' | 'off';
+  /** Unset: mails are written to `dataDir`, or, in production, not sent at all. */
+  declare readonly smtpUrl: string | undefined;
+  declare readonly mailFrom: string;
   declare readonly orderTtl: number;
+  /** Days after which an event is forgotten; 0 means never. */
+  declare readonly eventsRetentionDays: number;
   declare readonly metricsPort: number | undefined;
   declare readonly logLevel: (typeof LOG_LEVELS)[number];
   declare readonly shutdownTimeout: number;
 
   constructor(values: Settings) {
     Object.assign(this, values);
+  }
+
+  /** A link for people, below the address that they reach the application at: never the one that a request named. */
+  linkTo(path: string, parameters: Readonly<Record<string, string>> = {}): string {
+    const host = this.host.includes(':') ? `[${this.host}]` : this.host;
+    const base = this.appUrl ?? `http://${host}:${this.port}`;
+    const link = new URL(path.replace(/^\/+/, ''), base.replace(/\/*$/, '/'));
+    for (const [name, value] of Object.entries(parameters)) link.searchParams.set(name, value);
+    return link.href;
   }
 
   get inProduction(): boolean {
@@ -56,7 +72,7 @@ export class Config {
   }
 }
 
-type Settings = Omit<Config, 'inProduction' | 'with'>;
+type Settings = Omit<Config, 'inProduction' | 'linkTo' | 'with'>;
 
 /**
  * Reads and checks the whole environment.
@@ -78,6 +94,9 @@ export function readConfig(environment: Environment = withDotEnv(process.env)): 
   if (inProduction && corsOrigins.includes('*')) {
     read.fault('CORS_ORIGINS', 'must name the origins in production, not *');
   }
+
+  const appUrl = read.url('APP_URL', ['http:', 'https:']);
+  const mailHost = appUrl === undefined ? 'localhost' : new URL(appUrl).hostname;
 
   const config = new Config({
     environment: mode,
@@ -107,12 +126,17 @@ export function readConfig(environment: Environment = withDotEnv(process.env)): 
       'IP addresses or networks',
     ),
     corsOrigins,
-    appUrl: read.url('APP_URL', ['http:', 'https:']),
+    appUrl,
     admin:
       adminEmail !== undefined || !inProduction
         ? { email: adminEmail ?? 'admin@example.com', password: adminPassword }
         : undefined,
+    jobs: read.oneOf('JOBS', ['inline', 'off'], 'inline'),
+    smtpUrl: read.url('SMTP_URL', ['smtp:', 'smtps:']),
+    mailFrom:
+      read.text('MAIL_FROM', MAILBOX, 'an address, or a name and <an address>') ?? `Stoa <no-reply@${mailHost}>`,
     orderTtl: read.integer('ORDER_TTL', 1800, { min: 1 }),
+    eventsRetentionDays: read.integer('EVENTS_RETENTION_DAYS', 0, { min: 0, max: 36_500 }),
     metricsPort: read.has('METRICS_PORT') ? read.integer('METRICS_PORT', 0, { min: 0, max: 65_535 }) : undefined,
     logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
     shutdownTimeout: read.integer('SHUTDOWN_TIMEOUT', 25, { min: 1 }),
@@ -122,6 +146,7 @@ export function readConfig(environment: Environment = withDotEnv(process.env)): 
   return config;
 }
 
+const MAILBOX = /^([^\s@<>,]+@[^\s@<>,]+|[^\r\n<>@,"]+ <[^\s@<>,]+@[^\s@<>,]+>)$/;
 const PASSWORD_RULE = '8 to 128 characters with an upper-case letter and a digit';
 
 /** In development `.env` fills in what the environment leaves open; an empty variable counts as open. */

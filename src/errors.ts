@@ -39,10 +39,18 @@ export abstract class DomainError extends Error {
 
   constructor(
     message: string,
-    readonly details?: readonly ErrorDetail[],
+    public details?: readonly ErrorDetail[],
   ) {
     super(message);
     this.name = new.target.name;
+  }
+
+  /** The same failure of a part of a larger request: the fields that it names are found below `path`. */
+  within(path: string): this {
+    this.details = this.details?.map((detail) =>
+      typeof detail.field === 'string' ? { ...detail, field: `${path}.${detail.field}` } : detail,
+    );
+    return this;
   }
 }
 

@@ -12,13 +12,14 @@ import { AppModule } from './app.module.js';
 import { type Config, ConfigError, readConfig } from './config.js';
 import { connect } from './database/connect.js';
 import type { EmbeddedPostgres } from './database/embedded-postgres.js';
-import { migrate } from './database/migrate.js';
+import { prepareSchema } from './database/migrate.js';
 import { CursorKey } from './database/paging.js';
 import { fillIn } from './development.js';
 import { createAdapter } from './http/fastify.js';
 import { createDocument, serveDocument } from './http/openapi.js';
 import { CatalogueService } from './modules/catalogue/index.js';
 import { Lifecycle } from './modules/health/index.js';
+import { JobsWorker } from './modules/jobs/index.js';
 import { FirstAdmin } from './modules/users/index.js';
 import { createLogger, NestLogger } from './telemetry/logger.js';
 import { Metrics } from './telemetry/metrics.js';
@@ -41,18 +42,10 @@ async function main(): Promise<void> {
   const { port } = app.getHttpServer().address() as AddressInfo;
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
   logger.info({ url }, 'Listening');
+  if (config.jobs === 'inline') app.get(JobsWorker).start();
   if (config.environment === 'development') {
     if (embedded !== undefined) await app.get(CatalogueService).loadDemo();
     greet(url, app.get(FirstAdmin).madeUpPassword, config);
-  }
-}
-
-async function prepareSchema(config: Config, dataSource: DataSource, logger: Logger): Promise<void> {
-  if (config.migrate) {
-    const applied = await migrate(dataSource);
-    if (applied.length > 0) logger.info({ applied }, 'Migrated');
-  } else if (await dataSource.showMigrations()) {
-    throw new ConfigError(['MIGRATE is off and the database lacks migrations: run `node dist/src/migrate.js` first']);
   }
 }
 

@@ -254,7 +254,9 @@ describe('orders', () => {
       const seen = await walk('limit=3', async () => added.push((await place(ann, id)).id));
       expect(seen.filter((each) => !added.includes(each)).sort()).toEqual(all);
       expect(new Set(seen).size).toBe(seen.length);
-      await app.sql('DELETE FROM order_items WHERE order_id = ANY($1)', [added]);
+      for (const table of ['order_items', 'order_status_changes']) {
+        await app.sql(`DELETE FROM ${table} WHERE order_id = ANY($1)`, [added]);
+      }
       await app.sql('DELETE FROM orders WHERE id = ANY($1)', [added]);
     });
 

@@ -1,5 +1,6 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
+import { NIL } from 'uuid';
 import type { ObjectLiteral, SelectQueryBuilder } from 'typeorm';
 import { MalformedError, ValidationError, type ErrorCode } from '../errors.js';
 
@@ -56,8 +57,12 @@ export interface SortKey<T> {
 export interface ListDefinition<T> {
   /** Cursors of one list are not good for another. */
   name: string;
+  /** Of the ids; `uuid` where nothing is said. */
+  idType?: 'uuid' | 'bigint';
   sortKeys: Readonly<Record<string, SortKey<T>>>;
   defaultSort: { by: string; order: SortOrder };
+  /** There is always a next cursor, so that a reader who has come to the end can ask for what came since. */
+  followed?: boolean;
 }
 
 /** A row's place in its list. */
@@ -125,7 +130,7 @@ export class Pager {
     const { limit, after } = this.start(list, request, scope);
     if (after !== undefined) {
       query.andWhere(
-        `(${sortKey.sql}, ${id}) ${direction === 'ASC' ? '>' : '<'} (:after::${sortKey.type}, :afterId::uuid)`,
+        `(${sortKey.sql}, ${id}) ${direction === 'ASC' ? '>' : '<'} (:after::${sortKey.type}, :afterId::${list.idType ?? 'uuid'})`,
         { after: after.key, afterId: after.id },
       );
     }
@@ -164,10 +169,11 @@ export class Pager {
     const items = rows.slice(0, limit);
     const hasNext = rows.length > limit;
     const last = items.at(-1);
-    const nextCursor =
-      hasNext && last
-        ? this.seal([keyOf(last, items.length - 1), last.id, memo], bindingOf(list, request, scope))
-        : null;
+    const binding = bindingOf(list, request, scope);
+    let nextCursor =
+      last && (hasNext || list.followed) ? this.seal([keyOf(last, items.length - 1), last.id, memo], binding) : null;
+    // Nothing new: go on asking from the same place, or from the very beginning.
+    if (last === undefined && list.followed) nextCursor = request.cursor ?? this.seal(BEGINNING, binding);
     return new Page(items, { limit, nextCursor, hasNext });
   }
 
@@ -228,3 +234,6 @@ function bindingOf<T>(list: ListDefinition<T>, request: PageRequest, scope: unkn
       : value,
   );
 }
+
+/** Before every row, upwards; a followed list is sorted by a number. */
+const BEGINNING: Content = [0, NIL, undefined];

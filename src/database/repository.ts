@@ -30,12 +30,15 @@ export abstract class Repository<T extends Identified> {
     return (await this.manager()).findOneBy(this.entity, { id } as FindOptionsWhere<T>);
   }
 
-  /** The row, held until the end of the unit of work: nobody else changes it meanwhile. */
+  /**
+   * The row, held until the end of the unit of work: nobody else changes it meanwhile. Its key does not change either,
+   * so who only refers to it by a foreign key need not wait.
+   */
   async lockById(id: string): Promise<T | null> {
     const manager = await this.manager();
     return manager.findOne(this.entity, {
       where: { id } as FindOptionsWhere<T>,
-      lock: { mode: 'pessimistic_write' },
+      lock: { mode: 'for_no_key_update' },
     });
   }
 

@@ -2,12 +2,11 @@ import { applyDecorators } from '@nestjs/common';
 import { ApiProperty } from '@nestjs/swagger';
 import { Transform } from 'class-transformer';
 import {
+  Allow,
   IsBoolean,
   IsDate,
   IsInt,
-  IsISO4217CurrencyCode,
   IsString,
-  IsUppercase,
   IsUUID,
   Length,
   Matches,
@@ -17,6 +16,7 @@ import {
   ValidateBy,
   ValidateIf,
 } from 'class-validator';
+import { isCurrency } from '../currencies.js';
 
 /** The largest integer that JSON numbers carry exactly: 2^53 − 1. */
 export const MAX_INTEGER = Number.MAX_SAFE_INTEGER;
@@ -53,8 +53,13 @@ export const Amount = ({ min = 0 } = {}) => Integer(min, MAX_INTEGER);
 /** An ISO 4217 code. */
 export const Currency = () =>
   applyDecorators(
-    IsISO4217CurrencyCode({ message: 'must be an ISO 4217 code' }),
-    IsUppercase(),
+    ValidateBy({
+      name: 'currency',
+      validator: {
+        validate: (value: unknown) => typeof value === 'string' && isCurrency(value),
+        defaultMessage: () => 'must be an ISO 4217 code',
+      },
+    }),
     ApiProperty({ pattern: '^[A-Z]{3}$', minLength: 3, maxLength: 3, example: 'EUR' }),
   );
 
@@ -91,6 +96,11 @@ export const Metadata = () =>
       example: { campaign: 'spring' },
     }),
   );
+
+/** A class whose body is `{}`. The validator refuses classes that it knows nothing of: it learns of no field by name. */
+export const NoFields = (): ClassDecorator => (target) => {
+  Allow()(target.prototype as object, Symbol('no field'));
+};
 
 /** An integer of the query string. */
 export const QueryInteger = (min: number, max: number) =>

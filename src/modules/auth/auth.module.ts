@@ -13,5 +13,6 @@ import { Tokens } from './tokens.js';
   imports: [EventsModule, UsersModule, PassportModule, JwtModule.register({})],
   controllers: [AuthController],
   providers: [AuthService, Tokens, SessionsRepository, BearerStrategy],
+  exports: [AuthService],
 })
 export class AuthModule {}

@@ -173,7 +173,7 @@ export class CatalogueRepository extends Repository<Product> {
       .createQueryBuilder(Product, 'product')
       .where('product.id = ANY(:ids::uuid[])', { ids })
       .orderBy('product.id')
-      .setLock('pessimistic_write')
+      .setLock('for_no_key_update')
       .getMany();
     return new Map(products.map((product) => [product.id, product]));
   }

@@ -3,7 +3,7 @@ import type { Page, PageRequest } from '../../database/paging.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { type ErrorDetail, ForbiddenError, ValidationError } from '../../errors.js';
 import { may, type Principal } from '../../permissions.js';
-import { EventsService } from '../events/index.js';
+import { EventsService, type EventType } from '../events/index.js';
 import { toProduct } from './catalogue.dto.js';
 import { InsufficientStock, ProductNotFound, type Shortage } from './catalogue.errors.js';
 import { CatalogueRepository, type ProductFilters } from './catalogue.repository.js';
@@ -82,7 +82,7 @@ export class CatalogueService {
       }
       product.discontinue();
       await this.products.delete(id);
-      await this.events.record('product.deleted', product, toProduct(product));
+      await this.record('product.deleted', product);
     });
   }
 
@@ -91,9 +91,9 @@ export class CatalogueService {
     return this.unitOfWork.run(async () => {
       const product = await this.lock(id);
       product.adjustStock(delta);
-      await this.products.writeStock([product]);
+      await this.products.update(id, { stock: product.stock, sequence: product.sequence });
       await this.adjustments.create(StockAdjustment.record({ productId: id, delta, reason, createdBy: by.id }));
-      await this.events.record('product.stock_adjusted', product, toProduct(product));
+      await this.record('product.stock_adjusted', product);
       return product;
     });
   }
@@ -119,7 +119,7 @@ export class CatalogueService {
         const { sku, name, price, currency, stock } = product;
         lines.push({ productId, sku, name, quantity, unitPrice: price, currency });
         // A product that is asked for twice has less left for the second time.
-        if (product.has(quantity)) product.adjustStock(-quantity);
+        if (product.has(quantity)) product.take(quantity);
         else
           shortages.push({ field: `items[${index}].quantity`, productId, sku, requested: quantity, available: stock });
       }
@@ -161,14 +161,19 @@ export class CatalogueService {
 
   private async insert(product: Product): Promise<Product> {
     await this.products.create(product);
-    await this.events.record('product.created', product, toProduct(product));
+    await this.record('product.created', product);
     return product;
   }
 
   private async save(product: Product): Promise<Product> {
-    const { sku, name, description, price, currency, status, updatedAt, version } = product;
-    await this.products.update(product.id, { sku, name, description, price, currency, status, updatedAt, version });
-    await this.events.record('product.updated', product, toProduct(product));
+    // Without the stock: it is adjusted, never set.
+    const { id, stock: _stock, createdAt: _createdAt, ...columns } = product;
+    await this.products.update(id, columns);
+    await this.record('product.updated', product);
     return product;
+  }
+
+  private record(type: EventType, product: Product): Promise<void> {
+    return this.events.record(type, { id: product.id, version: product.sequence }, toProduct(product));
   }
 }

@@ -73,6 +73,9 @@ export class Product {
   @Column('integer')
   version: number;
 
+  /** The sequence of its latest event: counts what `version` counts, and the adjustments of its stock. */
+  @Column('integer')
+  sequence: number;
   /** The words of the name and the sku, for searching: kept by the database. */
   @Column({ type: 'tsvector', insert: false, update: false, select: false })
   titleWords?: never;
@@ -95,6 +98,7 @@ export class Product {
       createdAt: now,
       updatedAt: now,
       version: 1,
+      sequence: 1,
     });
   }
 
@@ -124,13 +128,20 @@ export class Product {
     this.touch();
   }
 
-  /** @throws InsufficientStock, ValidationError */
+  /** By hand. @throws InsufficientStock, ValidationError */
   adjustStock(delta: number): void {
-    if (!this.has(-delta)) {
-      throw new InsufficientStock([{ productId: this.id, sku: this.sku, requested: -delta, available: this.stock }]);
+    this.take(-delta);
+    this.sequence += 1;
+  }
+
+  /** @throws InsufficientStock, ValidationError */
+  take(quantity: number): void {
+    if (!this.has(quantity)) {
+      throw new InsufficientStock([{ productId: this.id, sku: this.sku, requested: quantity, available: this.stock }]);
     }
-    if (this.stock + delta > MAX_STOCK) throw ValidationError.of('delta', `must not bring the stock over ${MAX_STOCK}`);
-    this.stock += delta;
+    if (this.stock - quantity > MAX_STOCK)
+      throw ValidationError.of('delta', `must not bring the stock over ${MAX_STOCK}`);
+    this.stock -= quantity;
   }
 
   has(quantity: number): boolean {
@@ -144,6 +155,7 @@ export class Product {
 
   private touch(): void {
     this.version += 1;
+    this.sequence += 1;
     this.updatedAt = new Date();
   }
 }

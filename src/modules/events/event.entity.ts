@@ -1,20 +1,22 @@
-import { Column, Entity, Index, PrimaryColumn } from 'typeorm';
+import { Check, Column, Entity, Index, PrimaryColumn, Unique } from 'typeorm';
+import type { EventType } from './event-types.js';
 
 /** Something that happened to a resource, written in the transaction that made it happen. */
 @Entity('events')
+@Unique('events_resource_id_sequence_key', ['resourceId', 'sequence'])
 @Index('events_feed', { synchronize: false })
-@Index('events_by_resource', { synchronize: false })
+@Index('events_feed_by_type', { synchronize: false })
 export class Event {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'events_pkey' })
   id: string;
 
   @Column('text')
-  type: string;
+  type: EventType;
 
   @Column('uuid')
   resourceId: string;
 
-  /** The version of the resource that the event made: puts events of one resource in order. */
+  /** The version of the resource that the event made: no two events of one resource share it, later ones have more. */
   @Column('integer')
   sequence: number;
 
@@ -25,17 +27,22 @@ export class Event {
   @Column('timestamp with time zone', { precision: 3 })
   createdAt: Date;
 
-  /** The database transaction that wrote it, and the place in it: the order of the feed. */
-  @Column({ type: 'bigint', insert: false, update: false, select: false })
+  /** The database transaction that wrote it: orders the feed, and within one transaction the id does. */
+  @Column('bigint')
   transactionId: number;
-
-  @Column({
-    type: 'bigint',
-    generated: 'identity',
-    generatedIdentity: 'ALWAYS',
-    insert: false,
-    update: false,
-    select: false,
-  })
-  position: number;
 }
+
+/** The one row that keeps the feed going forward when the data moves to another PostgreSQL. */
+@Entity('event_feed')
+@Check('event_feed_id_check', 'id = 1')
+export class EventFeed {
+  @PrimaryColumn('smallint', { primaryKeyConstraintName: 'event_feed_pkey' })
+  id: number;
+
+  /** What is added to this cluster's count of transactions. */
+  @Column('bigint')
+  transactionOffset: number;
+}
+
+/** Where a reader is in the feed: at an event. */
+export type FeedPosition = Pick<Event, 'transactionId' | 'id'>;

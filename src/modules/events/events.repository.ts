@@ -1,20 +1,84 @@
 import { Injectable } from '@nestjs/common';
+import { NIL } from 'uuid';
+import { type ListDefinition, type Page, type PageRequest, Pager } from '../../database/paging.js';
 import { Repository } from '../../database/repository.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
-import { Event } from './event.entity.js';
+import { Event, type FeedPosition } from './event.entity.js';
+import type { EventType } from './event-types.js';
+
+export interface EventFilters {
+  type?: EventType;
+}
+
+const FEED: ListDefinition<Event> = {
+  name: 'events',
+  sortKeys: { createdAt: { sql: 'event.transactionId', type: 'bigint', of: (event) => event.transactionId } },
+  defaultSort: { by: 'createdAt', order: 'asc' },
+  followed: true,
+};
+
+/**
+ * Older than every transaction that is still open: whatever commits from now on comes behind these. Times would not do,
+ * nor would numbers that are given out before the commit: a transaction that takes long appears behind its back.
+ */
+const SETTLED = `event.transaction_id <
+  (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint + transaction_offset FROM event_feed)`;
 
 @Injectable()
 export class EventsRepository extends Repository<Event> {
-  constructor(unitOfWork: UnitOfWork) {
+  constructor(
+    unitOfWork: UnitOfWork,
+    private readonly pager: Pager,
+  ) {
     super(unitOfWork, Event);
   }
 
-  /** Plain SQL: TypeORM would ask for the generated columns back, which nobody reads here. */
-  async append(event: Pick<Event, 'id' | 'type' | 'resourceId' | 'sequence' | 'data' | 'createdAt'>): Promise<void> {
+  async append(event: Omit<Event, 'transactionId'>): Promise<void> {
     await this.query(
       `INSERT INTO events (id, type, resource_id, sequence, data, created_at, transaction_id)
-       VALUES ($1, $2, $3, $4, $5, $6, pg_current_xact_id()::text::bigint)`,
+       SELECT $1, $2, $3, $4, $5, $6, pg_current_xact_id()::text::bigint + transaction_offset FROM event_feed`,
       [event.id, event.type, event.resourceId, event.sequence, JSON.stringify(event.data), event.createdAt],
     );
+  }
+
+  async findPage({ type }: EventFilters, request: PageRequest, caller: string): Promise<Page<Event>> {
+    const query = (await this.manager()).createQueryBuilder(Event, 'event').where(SETTLED);
+    if (type !== undefined) query.andWhere('event.type = :type', { type });
+    return this.pager.page(query, FEED, request, [type ?? null, caller]);
+  }
+
+  async findAfter(position: FeedPosition | undefined, limit: number): Promise<Event[]> {
+    return (await this.manager())
+      .createQueryBuilder(Event, 'event')
+      .where(SETTLED)
+      .andWhere('(event.transactionId, event.id) > (:transactionId::bigint, :id::uuid)', {
+        transactionId: position?.transactionId ?? 0,
+        id: position?.id ?? NIL,
+      })
+      .orderBy('event.transactionId')
+      .addOrderBy('event.id')
+      .limit(limit)
+      .getMany();
+  }
+
+  /**
+   * PostgreSQL counts its transactions anew where the data is restored from a dump: what is written next would come
+   * before all that is there. So the count is moved on to where it was.
+   */
+  async moveOn(): Promise<void> {
+    await this.query(
+      `UPDATE event_feed SET transaction_offset = last.transaction_id - pg_current_xact_id()::text::bigint + 1
+         FROM (SELECT transaction_id FROM events ORDER BY transaction_id DESC LIMIT 1) AS last
+        WHERE last.transaction_id > pg_snapshot_xmax(pg_current_snapshot())::text::bigint + transaction_offset`,
+    );
+  }
+
+  /** @param before ids bear the time at which they were made, so the oldest are the first */
+  async deleteOldest(before: string, limit: number): Promise<number> {
+    const rows = await this.query(
+      `DELETE FROM events WHERE id IN (SELECT id FROM events WHERE id < $1 ORDER BY id LIMIT $2) RETURNING id`,
+      [before, limit],
+    );
+    return rows.length;
   }
 }

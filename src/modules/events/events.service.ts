@@ -1,22 +1,31 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { v7 as uuid } from 'uuid';
-import { EventsRepository } from './events.repository.js';
+import type { Page, PageRequest } from '../../database/paging.js';
+import { UnitOfWork } from '../../database/unit-of-work.js';
+import type { Event, FeedPosition } from './event.entity.js';
+import type { EventType } from './event-types.js';
+import { type EventFilters, EventsRepository } from './events.repository.js';
 
-export type EventType =
-  | `user.${'created' | 'updated' | 'deleted'}`
-  | 'session.reuse_detected'
-  | `product.${'created' | 'updated' | 'deleted' | 'stock_adjusted'}`
-  | `order.${'created' | 'updated' | 'paid' | 'cancelled' | 'shipped' | 'delivered' | 'refunded'}`
-  | 'transfer.created';
+const PURGE_BATCH = 5000;
+const DAY_MS = 86_400_000;
 
+/** What happened, written with what made it happen, and read in an order in which nothing appears late. */
 @Injectable()
-export class EventsService {
-  constructor(private readonly events: EventsRepository) {}
+export class EventsService implements OnModuleInit {
+  constructor(
+    private readonly events: EventsRepository,
+    private readonly unitOfWork: UnitOfWork,
+  ) {}
+
+  async onModuleInit(): Promise<void> {
+    await this.unitOfWork.run(() => this.events.moveOn());
+  }
 
   /**
    * Writes down what happened, in the running unit of work: what is rolled back never happened.
    *
-   * @param resource its `version` becomes the event's sequence; what has none never changes, and is at 1
+   * @param resource its `version` becomes the event's sequence, so each event of it needs a new one; what has none
+   * never changes, and is at 1
    * @param data the resource as the API shows it
    */
   async record(type: EventType, resource: { id: string; version?: number }, data: object): Promise<void> {
@@ -29,4 +38,32 @@ export class EventsService {
       createdAt: new Date(),
     });
   }
+
+  list(filters: EventFilters, page: PageRequest, caller: string): Promise<Page<Event>> {
+    return this.events.findPage(filters, page, caller);
+  }
+
+  /**
+   * The next events of the feed. Whoever goes on from the position of the last one misses none, however late a
+   * transaction commits, and sees none twice.
+   */
+  after(position: FeedPosition | undefined, limit: number): Promise<Event[]> {
+    return this.events.findAfter(position, limit);
+  }
+
+  /** Forgets what is older than so many days. @returns how many events that were */
+  async purge(days: number, now = Date.now()): Promise<number> {
+    const before = firstIdOf(now - days * DAY_MS);
+    let purged = 0;
+    for (let batch = PURGE_BATCH; batch === PURGE_BATCH; purged += batch) {
+      batch = await this.events.deleteOldest(before, PURGE_BATCH);
+    }
+    return purged;
+  }
+}
+
+/** The lowest UUID of version 7 of this millisecond. */
+function firstIdOf(time: number): string {
+  const digits = time.toString(16).padStart(12, '0');
+  return `${digits.slice(0, 8)}-${digits.slice(8)}-7000-8000-000000000000`;
 }

@@ -28,22 +28,39 @@ export class Account {
   @Column('text')
   currency: string;
 
+  /** The sum of its entries: the database writes it, with each entry, and lets nobody else. */
   @Column('bigint')
   balance: number;
+
+  /** How many entries it has: the position of the last one. Written by the database too. */
+  @Column('bigint')
+  entries: number;
 
   @Column('timestamp with time zone', { precision: 3 })
   createdAt: Date;
 
+  /** Set when its owner was erased: no money comes or goes any more. */
+  @Column('timestamp with time zone', { precision: 3, nullable: true })
+  closedAt: Date | null;
+
   static open(kind: AccountKind, userId: string | null, currency: string): Account {
-    return Object.assign(new Account(), { id: uuid(), kind, userId, currency, balance: 0, createdAt: new Date() });
+    return Object.assign(new Account(), {
+      id: uuid(),
+      kind,
+      userId,
+      currency,
+      balance: 0,
+      entries: 0,
+      createdAt: new Date(),
+      closedAt: null,
+    });
   }
 
-  /** @throws InsufficientFunds, AmountOutOfRange; then nothing has changed */
-  book(amount: number): void {
+  /** @throws InsufficientFunds, AmountOutOfRange where the account could not take this */
+  assertTakes(amount: number): void {
     const balance = this.balance + amount;
     if (this.kind === 'user' && balance < 0) throw new InsufficientFunds(this.balance, -amount);
     // Both are safe integers, so a sum that is none has left the range and not merely been rounded.
     if (!Number.isSafeInteger(balance)) throw new AmountOutOfRange();
-    this.balance = balance;
   }
 }

@@ -3,6 +3,7 @@ import { ApiTags } from '@nestjs/swagger';
 import type { Page } from '../../database/paging.js';
 import { Created } from '../../http/created.js';
 import { ApiId, CurrentUser, Id, Requires } from '../../http/decorators.js';
+import { filtersOf } from '../../http/list-query.dto.js';
 import { Answers, Secured } from '../../http/openapi.js';
 import type { Principal } from '../../permissions.js';
 import {
@@ -35,11 +36,11 @@ export class LedgerController {
     return new Created(`/accounts/${account.id}`, toAccount(account));
   }
 
-  /** List your accounts */
+  /** List accounts: yours, or every user's for moderators */
   @Get('accounts')
   @Answers(200, [AccountView])
   async list(@Query() query: AccountsQuery, @CurrentUser() user: Principal): Promise<Page<AccountView>> {
-    const page = await this.ledger.list(query, user);
+    const page = await this.ledger.list(filtersOf(query), query, user);
     return page.map(toAccount);
   }
 

@@ -49,6 +49,11 @@ export class DepositDto {
 }
 
 export class AccountsQuery extends ListQuery {
+  /** For moderators: whose accounts */
+  @Optional()
+  @Uuid()
+  userId?: string;
+
   @Optional()
   @IsIn(['createdAt'])
   sortBy?: 'createdAt';

@@ -18,6 +18,18 @@ export class AccountExists extends ConflictError {
   }
 }
 
+export class AccountClosed extends ConflictError {
+  constructor() {
+    super('The account is closed: its owner has been erased');
+  }
+}
+
+export class AccountNotEmpty extends ConflictError {
+  constructor() {
+    super('An account of theirs holds money');
+  }
+}
+
 export class InsufficientFunds extends ValidationError {
   override readonly code: ErrorCode = 'INSUFFICIENT_FUNDS';
   constructor(available: number, required: number) {

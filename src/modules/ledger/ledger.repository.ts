@@ -15,9 +15,14 @@ const LIST: ListDefinition<Account> = {
 
 const ENTRIES: ListDefinition<LedgerEntry> = {
   name: 'entries',
-  sortKeys: { createdAt: { sql: 'entry.createdAt', type: 'timestamptz', of: (entry) => entry.createdAt } },
+  // Entries of one account come in the order in which they were booked, whatever the clocks of the replicas say.
+  sortKeys: { createdAt: { sql: 'entry.position', type: 'bigint', of: (entry) => entry.position } },
   defaultSort: { by: 'createdAt', order: 'desc' },
 };
+
+export interface AccountFilters {
+  userId?: string;
+}
 
 export interface TrialBalance {
   currency: string;
@@ -39,11 +44,12 @@ export class AccountsRepository extends Repository<Account> {
     });
   }
 
-  async findOwned(userId: string, request: PageRequest): Promise<Page<Account>> {
-    const query = (await this.manager())
-      .createQueryBuilder(Account, 'account')
-      .where('account.userId = :userId', { userId });
-    return this.pager.page(query, LIST, request, userId);
+  /** Those of users; the house's own are in no list. */
+  async findPage({ userId }: AccountFilters, request: PageRequest, caller: string): Promise<Page<Account>> {
+    const query = (await this.manager()).createQueryBuilder(Account, 'account');
+    if (userId === undefined) query.where('account.userId IS NOT NULL');
+    else query.where('account.userId = :userId', { userId });
+    return this.pager.page(query, LIST, request, [userId ?? null, caller]);
   }
 
   /** The account of the house, which is opened with the first money of its currency. */
@@ -57,11 +63,11 @@ export class AccountsRepository extends Repository<Account> {
     };
     const known = await find();
     if (known !== undefined) return known;
-    const { id, balance, createdAt } = Account.open(kind, null, currency);
+    const { id, createdAt } = Account.open(kind, null, currency);
     await this.query(
-      `INSERT INTO accounts (id, kind, currency, balance, created_at) VALUES ($1, $2, $3, $4, $5)
+      `INSERT INTO accounts (id, kind, currency, balance, entries, created_at) VALUES ($1, $2, $3, 0, 0, $4)
        ON CONFLICT (kind, currency) WHERE user_id IS NULL DO NOTHING`,
-      [id, kind, currency, balance, createdAt],
+      [id, kind, currency, createdAt],
     );
     return (await find()) ?? id;
   }
@@ -73,7 +79,7 @@ export class AccountsRepository extends Repository<Account> {
       .createQueryBuilder(Account, 'account')
       .whereInIds(ids)
       .orderBy('account.id')
-      .setLock('pessimistic_write')
+      .setLock('for_no_key_update')
       .getMany();
   }
 
@@ -98,13 +104,14 @@ export class AccountsRepository extends Repository<Account> {
     );
   }
 
-  async holdsMoney(userId: string): Promise<boolean> {
-    // Locked, so that no money arrives between the question and what follows from the answer.
-    const rows = await this.query<{ balance: number }>(
-      'SELECT balance FROM accounts WHERE user_id = $1 ORDER BY id FOR UPDATE',
-      [userId],
-    );
-    return rows.some(({ balance }) => balance !== 0);
+  /** Locked in the order that all keep, so that no money arrives between the question and what follows from it. */
+  async lockOwned(userId: string): Promise<Account[]> {
+    return (await this.manager())
+      .createQueryBuilder(Account, 'account')
+      .where('account.userId = :userId', { userId })
+      .orderBy('account.id')
+      .setLock('for_no_key_update')
+      .getMany();
   }
 }
 
@@ -114,16 +121,14 @@ export class TransfersRepository extends Repository<Transfer> {
     super(unitOfWork, Transfer);
   }
 
-  /** Writes the transfer, its two entries and the two new balances in one statement. */
-  async post(transfer: Transfer, from: Account, to: Account): Promise<void> {
+  /** Writes the transfer and its two entries; the database adds them to the balances. */
+  async post(transfer: Transfer): Promise<void> {
     await this.create(transfer);
+    const { id, fromAccountId, toAccountId, amount, createdAt } = transfer;
     await this.query(
-      `WITH entries AS (
-         INSERT INTO ledger_entries (id, transfer_id, account_id, amount, balance_after, created_at)
-         VALUES ($1, $3, $4, -($6::bigint), $7, $9), ($2, $3, $5, $6::bigint, $8, $9)
-       )
-       UPDATE accounts SET balance = CASE id WHEN $4 THEN $7::bigint ELSE $8::bigint END WHERE id IN ($4, $5)`,
-      [uuid(), uuid(), transfer.id, from.id, to.id, transfer.amount, from.balance, to.balance, transfer.createdAt],
+      `INSERT INTO ledger_entries (id, transfer_id, account_id, amount, created_at)
+       VALUES ($1, $3, $4, -($6::bigint), $7), ($2, $3, $5, $6, $7)`,
+      [uuid(), uuid(), id, fromAccountId, toAccountId, amount, createdAt],
     );
   }
 }

@@ -6,8 +6,19 @@ import { assertMay, may, type Principal } from '../../permissions.js';
 import { EventsService } from '../events/index.js';
 import { Account } from './account.entity.js';
 import { toTransfer } from './ledger.dto.js';
-import { AccountNotFound, CurrencyMismatch, TransferNotFound } from './ledger.errors.js';
-import { AccountsRepository, TransfersRepository, type TrialBalance } from './ledger.repository.js';
+import {
+  AccountClosed,
+  AccountNotEmpty,
+  AccountNotFound,
+  CurrencyMismatch,
+  TransferNotFound,
+} from './ledger.errors.js';
+import {
+  type AccountFilters,
+  AccountsRepository,
+  TransfersRepository,
+  type TrialBalance,
+} from './ledger.repository.js';
 import { type LedgerEntry, Transfer, type TransferKind } from './transfer.entity.js';
 
 interface Movement {
@@ -34,8 +45,12 @@ export class LedgerService {
     return this.accounts.create(Account.open('user', by.id, currency));
   }
 
-  list(page: PageRequest, by: Principal): Promise<Page<Account>> {
-    return this.accounts.findOwned(by.id, page);
+  /** One's own; everybody's for those who may read them. @throws ForbiddenError */
+  async list(filters: AccountFilters, page: PageRequest, by: Principal): Promise<Page<Account>> {
+    if (may(by, 'read')) return this.accounts.findPage(filters, page, by.id);
+    if (filters.userId !== undefined && filters.userId !== by.id)
+      throw new ForbiddenError('You may list your own accounts only');
+    return this.accounts.findPage({ userId: by.id }, page, by.id);
   }
 
   /** @throws AccountNotFound, ForbiddenError */
@@ -73,7 +88,8 @@ export class LedgerService {
   ): Promise<Transfer> {
     return this.unitOfWork.run(async () => {
       const account = await this.accounts.findById(accountId);
-      if (account?.kind !== 'user') throw ValidationError.of('accountId', 'is not an account');
+      if (account?.kind !== 'user' || account.closedAt !== null)
+        throw ValidationError.of('accountId', 'is not an account');
       const fromAccountId = await this.accounts.houseAccountId('outside', account.currency);
       return this.move({ kind: 'deposit', fromAccountId, toAccountId: accountId, amount, note, by: by.id });
     });
@@ -107,9 +123,32 @@ export class LedgerService {
     return this.move({ kind: 'payment', fromAccountId: accountId, toAccountId, amount, by: by.id });
   }
 
-  /** Whether any account of the user is not empty; none can become so before the unit of work ends. */
-  holdsMoney(userId: string): Promise<boolean> {
-    return this.accounts.holdsMoney(userId);
+  /**
+   * Gives back what `pay` took, or a part of it, to the account that it came from.
+   *
+   * @param paymentId the transfer that `pay` made
+   * @throws AccountClosed, AmountOutOfRange
+   */
+  async refund(
+    { paymentId, amount, note }: { paymentId: string; amount: number; note?: string | undefined },
+    by: Principal,
+  ): Promise<Transfer> {
+    const payment = await this.getTransfer(paymentId, by);
+    return this.move({
+      kind: 'refund',
+      fromAccountId: payment.toAccountId,
+      toAccountId: payment.fromAccountId,
+      amount,
+      note,
+      by: by.id,
+    });
+  }
+
+  /** Before a user is erased: their accounts take no more money. @throws AccountNotEmpty */
+  async close(userId: string): Promise<void> {
+    const accounts = await this.accounts.lockOwned(userId);
+    if (accounts.some(({ balance }) => balance !== 0)) throw new AccountNotEmpty();
+    for (const { id } of accounts) await this.accounts.update(id, { closedAt: new Date() });
   }
 
   private async assertOwn(field: string, accountId: string, by: Principal): Promise<Account> {
@@ -125,10 +164,12 @@ export class LedgerService {
     const to = locked.find(({ id }) => id === toAccountId);
     if (from === undefined) throw ValidationError.of('fromAccountId', 'is not an account');
     if (to === undefined) throw ValidationError.of('toAccountId', 'is not an account');
-    if (kind === 'transfer' && to.kind !== 'user') throw ValidationError.of('toAccountId', 'is not an account');
+    if (kind === 'transfer' && (to.kind !== 'user' || to.closedAt !== null))
+      throw ValidationError.of('toAccountId', 'is not an account');
+    if (from.closedAt !== null || to.closedAt !== null) throw new AccountClosed();
     if (from.currency !== to.currency) throw new CurrencyMismatch(from.currency, to.currency);
-    from.book(-amount);
-    to.book(amount);
+    from.assertTakes(-amount);
+    to.assertTakes(amount);
     const transfer = Transfer.of({
       kind,
       fromAccountId,
@@ -138,7 +179,7 @@ export class LedgerService {
       note: note ?? null,
       createdBy: by,
     });
-    await this.transfers.post(transfer, from, to);
+    await this.transfers.post(transfer);
     await this.events.record('transfer.created', transfer, toTransfer(transfer));
     return transfer;
   }

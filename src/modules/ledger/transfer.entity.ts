@@ -60,7 +60,7 @@ export class Transfer {
 /** One side of a transfer. The entries of a transfer sum to zero; those of an account, to its balance. */
 @Entity('ledger_entries')
 @Unique('ledger_entries_transfer_id_account_id_key', ['transferId', 'accountId'])
-@Index('ledger_entries_by_account', { synchronize: false })
+@Unique('ledger_entries_account_id_position_key', ['accountId', 'position'])
 export class LedgerEntry {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'ledger_entries_pkey' })
   id: string;
@@ -75,6 +75,10 @@ export class LedgerEntry {
   @ForeignKey('accounts', { name: 'ledger_entries_account_id_fkey' })
   @Column('uuid')
   accountId: string;
+
+  /** 1 for the first of its account, and so on without a gap. Given by the database, as the balance is. */
+  @Column('bigint')
+  position: number;
 
   @Column('bigint')
   amount: number;

@@ -1,2 +1,4 @@
+export type { Order } from './order.entity.js';
+export { OrderView, PlaceOrderDto, toOrder } from './orders.dto.js';
 export { OrdersModule } from './orders.module.js';
-export { OrdersService } from './orders.service.js';
+export { OrdersService, type PlaceOrder } from './orders.service.js';

@@ -13,7 +13,13 @@ import {
   Unique,
 } from 'typeorm';
 import { v7 as uuid } from 'uuid';
-import { CurrenciesDiffer, InvalidTransition, OrderNotPending, TotalOutOfRange } from './orders.errors.js';
+import {
+  CurrenciesDiffer,
+  InvalidTransition,
+  OrderNotPending,
+  RefundTooLarge,
+  TotalOutOfRange,
+} from './orders.errors.js';
 
 export const ORDER_STATUSES = ['pending', 'paid', 'shipped', 'delivered', 'cancelled', 'refunded'] as const;
 export type OrderStatus = (typeof ORDER_STATUSES)[number];
@@ -56,6 +62,7 @@ export interface OrderExtras {
 @Index('orders_by_user_and_total', { synchronize: false })
 @Index('orders_by_status', { synchronize: false })
 @Index('orders_by_currency', { synchronize: false })
+@Index('orders_to_expire', { synchronize: false })
 export class Order {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'orders_pkey' })
   id: string;
@@ -133,19 +140,49 @@ export class Order {
     this.touch();
   }
 
-  pay(): void {
+  /** Not once its time is up, though the job that gives it up may be late. @throws InvalidTransition */
+  pay(now = new Date()): void {
+    if (this.isOverdue(now)) throw new InvalidTransition(this.status, 'paid', ['cancelled']);
     this.become('paid');
+  }
+
+  ship(): void {
+    this.become('shipped');
+  }
+
+  deliver(): void {
+    this.become('delivered');
   }
 
   cancel(): void {
     this.become('cancelled');
   }
 
+  /**
+   * Gives back some of what was paid. It is refunded once nothing is left of that.
+   *
+   * @throws InvalidTransition, RefundTooLarge
+   */
+  refund(amount: number, left: number): void {
+    this.assertMayBecome('refunded');
+    if (amount > left) throw new RefundTooLarge(left);
+    if (amount === left) this.become('refunded');
+    else this.touch();
+  }
+
+  isOverdue(now: Date): boolean {
+    return this.status === 'pending' && this.expiresAt <= now;
+  }
+
   private become(status: OrderStatus): void {
-    const allowed: readonly OrderStatus[] = TRANSITIONS[this.status];
-    if (!allowed.includes(status)) throw new InvalidTransition(this.status, status, allowed);
+    this.assertMayBecome(status);
     this.status = status;
     this.touch();
+  }
+
+  private assertMayBecome(status: OrderStatus): void {
+    const allowed: readonly OrderStatus[] = TRANSITIONS[this.status];
+    if (!allowed.includes(status)) throw new InvalidTransition(this.status, status, allowed);
   }
 
   private touch(): void {

@@ -2,27 +2,43 @@ import { Body, Controller, Get, Patch, Post, Query } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { Page } from '../../database/paging.js';
 import { Created } from '../../http/created.js';
-import { ApiId, CurrentUser, Id } from '../../http/decorators.js';
+import { ApiId, CurrentUser, Id, Requires } from '../../http/decorators.js';
 import { filtersOf } from '../../http/list-query.dto.js';
 import { Answers, Secured } from '../../http/openapi.js';
 import type { Principal } from '../../permissions.js';
+import { FulfilmentService } from './fulfilment.service.js';
+import type { Order } from './order.entity.js';
 import {
+  CancelOrderDto,
+  DeliverOrderDto,
+  HistoryQuery,
+  ListedOrderView,
   OrdersQuery,
   OrderView,
   PaymentView,
   PayOrderDto,
   PlaceOrderDto,
+  RefundOrderDto,
+  ShipOrderDto,
+  StatusChangeView,
+  toListedOrder,
   toOrder,
   toPayment,
+  toStatusChange,
   UpdateOrderDto,
 } from './orders.dto.js';
 import { OrdersService } from './orders.service.js';
+import { PaymentsService } from './payments.service.js';
 
 @ApiTags('Orders')
 @Secured()
 @Controller()
 export class OrdersController {
-  constructor(private readonly orders: OrdersService) {}
+  constructor(
+    private readonly orders: OrdersService,
+    private readonly payments: PaymentsService,
+    private readonly fulfilment: FulfilmentService,
+  ) {}
 
   /** Place an order */
   @Post('orders')
@@ -34,10 +50,11 @@ export class OrdersController {
 
   /** List orders: yours, or everybody's for moderators */
   @Get('orders')
-  @Answers(200, [OrderView])
-  async list(@Query() query: OrdersQuery, @CurrentUser() user: Principal): Promise<Page<OrderView>> {
-    const page = await this.orders.list(filtersOf(query), query, user);
-    return page.map(toOrder);
+  @Answers(200, [ListedOrderView])
+  async list(@Query() query: OrdersQuery, @CurrentUser() user: Principal): Promise<Page<ListedOrderView>> {
+    const { include, ...filters } = filtersOf(query);
+    const page = await this.orders.list(filters, query, user);
+    return this.show(page, include, user);
   }
 
   /** Get an order */
@@ -65,21 +82,90 @@ export class OrdersController {
     @Body() body: PayOrderDto,
     @CurrentUser() user: Principal,
   ): Promise<Created<PaymentView>> {
-    const payment = await this.orders.pay(id, body.accountId, user);
+    const payment = await this.payments.pay(id, body.accountId, user);
     return new Created(`/orders/${id}`, toPayment(payment));
+  }
+
+  /** Cancel an order: puts the stock back, and the money where it was paid */
+  @Post('orders/:id/cancellations')
+  @ApiId()
+  @Answers(201, OrderView, { conflict: 'The order is neither pending nor paid' })
+  async cancel(
+    @Id() id: string,
+    @Body() body: CancelOrderDto,
+    @CurrentUser() user: Principal,
+  ): Promise<Created<OrderView>> {
+    const order = await this.fulfilment.cancel(id, body.reason, user);
+    return new Created(`/orders/${id}`, toOrder(order));
+  }
+
+  /** Send a paid order out */
+  @Post('orders/:id/shipments')
+  @Requires('write')
+  @ApiId()
+  @Answers(201, OrderView, { conflict: 'The order is not paid' })
+  async ship(
+    @Id() id: string,
+    @Body() body: ShipOrderDto,
+    @CurrentUser() user: Principal,
+  ): Promise<Created<OrderView>> {
+    const order = await this.fulfilment.ship(id, body, user);
+    return new Created(`/orders/${id}`, toOrder(order));
+  }
+
+  /** Note that an order has arrived */
+  @Post('orders/:id/deliveries')
+  @Requires('write')
+  @ApiId()
+  @Answers(201, OrderView, { conflict: 'The order is not on its way' })
+  async deliver(
+    @Id() id: string,
+    @Body() _body: DeliverOrderDto,
+    @CurrentUser() user: Principal,
+  ): Promise<Created<OrderView>> {
+    const order = await this.fulfilment.deliver(id, user);
+    return new Created(`/orders/${id}`, toOrder(order));
+  }
+
+  /** Give money back: some of it, or all that is left. The stock stays as it is */
+  @Post('orders/:id/refunds')
+  @Requires('write')
+  @ApiId()
+  @Answers(201, PaymentView, { conflict: 'The order is not paid, or all of it was given back' })
+  async refund(
+    @Id() id: string,
+    @Body() body: RefundOrderDto,
+    @CurrentUser() user: Principal,
+  ): Promise<Created<PaymentView>> {
+    const refund = await this.payments.refund(id, body, user);
+    return new Created(`/orders/${id}`, toPayment(refund));
+  }
+
+  /** List the changes of an order's status, the oldest first */
+  @Get('orders/:id/history')
+  @ApiId()
+  @Answers(200, [StatusChangeView])
+  async history(
+    @Id() id: string,
+    @Query() query: HistoryQuery,
+    @CurrentUser() user: Principal,
+  ): Promise<Page<StatusChangeView>> {
+    const page = await this.orders.history(id, query, user);
+    return page.map(toStatusChange);
   }
 
   /** List a user's orders */
   @Get('users/:id/orders')
   @ApiId()
-  @Answers(200, [OrderView])
+  @Answers(200, [ListedOrderView])
   async listOfUser(
     @Id() id: string,
     @Query() query: OrdersQuery,
     @CurrentUser() user: Principal,
-  ): Promise<Page<OrderView>> {
-    const page = await this.orders.listOf(id, filtersOf(query), query, user);
-    return page.map(toOrder);
+  ): Promise<Page<ListedOrderView>> {
+    const { include, ...filters } = filtersOf(query);
+    const page = await this.orders.listOf(id, filters, query, user);
+    return this.show(page, include, user);
   }
 
   /** Place an order for a user */
@@ -93,5 +179,11 @@ export class OrdersController {
   ): Promise<Created<OrderView>> {
     const order = await this.orders.placeFor(id, body, user);
     return new Created(`/orders/${order.id}`, toOrder(order));
+  }
+
+  private async show(page: Page<Order>, include: 'user' | undefined, by: Principal): Promise<Page<ListedOrderView>> {
+    if (include === undefined) return page.map(toOrder);
+    const buyers = await this.orders.buyersOf(page.items, by);
+    return page.map((order) => toListedOrder(order, buyers.get(order.userId)));
   }
 }

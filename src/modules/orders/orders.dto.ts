@@ -7,6 +7,7 @@ import {
   Integer,
   MAX_INTEGER,
   Metadata,
+  NoFields,
   Optional,
   QueryDate,
   QueryInteger,
@@ -14,8 +15,10 @@ import {
   Uuid,
 } from '../../http/fields.js';
 import { ListQuery } from '../../http/list-query.dto.js';
+import type { UserName } from '../users/index.js';
 import { type Order, type OrderItem, ORDER_STATUSES, type OrderStatus } from './order.entity.js';
 import type { Payment } from './payment.entity.js';
+import type { StatusChange } from './status-change.entity.js';
 
 export class OrderItemDto {
   @Uuid()
@@ -65,7 +68,53 @@ export class PayOrderDto {
   accountId: string;
 }
 
+export class CancelOrderDto {
+  /** @example Ordered twice */
+  @Optional()
+  @Text(0, 500)
+  reason?: string;
+}
+
+export class ShipOrderDto {
+  /** @example DHL */
+  @Optional()
+  @Text(0, 100)
+  carrier?: string;
+
+  /** @example 00340434161094042557 */
+  @Optional()
+  @Text(0, 100)
+  trackingNumber?: string;
+}
+
+/** Nothing more is to be said: `{}` */
+@NoFields()
+export class DeliverOrderDto {}
+
+export class RefundOrderDto {
+  /** In the currency's minor unit; left out, all that is left */
+  @Optional()
+  @Amount({ min: 1 })
+  amount?: number;
+
+  /** @example Arrived broken */
+  @Optional()
+  @Text(0, 500)
+  reason?: string;
+}
+
+export class HistoryQuery extends ListQuery {
+  @Optional()
+  @IsIn(['createdAt'])
+  sortBy?: 'createdAt';
+}
+
 export class OrdersQuery extends ListQuery {
+  /** For moderators: adds to each order who placed it */
+  @Optional()
+  @IsIn(['user'])
+  include?: 'user';
+
   @Optional()
   @IsIn(ORDER_STATUSES)
   status?: OrderStatus;
@@ -123,6 +172,17 @@ export class OrderItemView {
   total: number;
 }
 
+export class OrderUserView {
+  @ApiProperty({ format: 'uuid' })
+  id: string;
+
+  /** Null once the user has been erased */
+  @ApiProperty({ type: 'string', nullable: true })
+  email: string | null;
+
+  name: string;
+}
+
 export class OrderView {
   @ApiProperty({ format: 'uuid' })
   id: string;
@@ -161,6 +221,28 @@ export class OrderView {
   version: number;
 }
 
+/** An order in a list, which may say who placed it. */
+export class ListedOrderView extends OrderView {
+  /** Only with `include=user` */
+  user?: OrderUserView;
+}
+
+export class StatusChangeView {
+  @ApiProperty({ enum: ORDER_STATUSES, nullable: true, description: 'Null for the first' })
+  from: OrderStatus | null;
+
+  @ApiProperty({ enum: ORDER_STATUSES })
+  to: OrderStatus;
+
+  @ApiProperty({ type: 'string', format: 'uuid', nullable: true, description: 'Null where nobody had to do it' })
+  by: string | null;
+
+  @ApiProperty({ type: 'string', nullable: true })
+  reason: string | null;
+
+  at: Date;
+}
+
 export class PaymentView {
   @ApiProperty({ format: 'uuid' })
   id: string;
@@ -171,7 +253,7 @@ export class PaymentView {
   @ApiProperty({ format: 'uuid' })
   transferId: string;
 
-  @ApiProperty({ type: 'integer' })
+  @ApiProperty({ type: 'integer', description: "In the currency's minor unit; negative for what was given back" })
   amount: number;
 
   currency: string;
@@ -195,6 +277,14 @@ export function toOrder(order: Order): OrderView {
     expiresAt: order.status === 'pending' ? order.expiresAt : null,
     version: order.version,
   };
+}
+
+export function toListedOrder(order: Order, user: UserName | undefined): ListedOrderView {
+  return Object.assign(toOrder(order), user && { user: { id: user.id, email: user.email, name: user.name } });
+}
+
+export function toStatusChange({ fromStatus, toStatus, changedBy, reason, createdAt }: StatusChange): StatusChangeView {
+  return { from: fromStatus, to: toStatus, by: changedBy, reason, at: createdAt };
 }
 
 function toItem({ id, productId, sku, name, quantity, unitPrice, total }: OrderItem): OrderItemView {

@@ -13,9 +13,23 @@ export class InvalidTransition extends ConflictError {
   }
 }
 
+export class RefundTooLarge extends ValidationError {
+  constructor(left: number) {
+    super('The request is not valid', [
+      { field: 'amount', message: `must not be over the ${left} that are left`, left },
+    ]);
+  }
+}
+
 export class OrderNotPending extends ConflictError {
   constructor(status: string) {
     super(`An order that is ${status} can not be changed any more`);
+  }
+}
+
+export class OrdersUndelivered extends ConflictError {
+  constructor() {
+    super('A paid order of theirs is not delivered');
   }
 }
 

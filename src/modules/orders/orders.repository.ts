@@ -1,9 +1,12 @@
 import { Injectable } from '@nestjs/common';
+import { NIL } from 'uuid';
 import { type ListDefinition, Page, type PageRequest, Pager } from '../../database/paging.js';
 import { Repository } from '../../database/repository.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { Order, OrderItem, type OrderStatus } from './order.entity.js';
 import { Payment } from './payment.entity.js';
+import { Shipment } from './shipment.entity.js';
+import { StatusChange } from './status-change.entity.js';
 
 export interface OrderFilters {
   status?: OrderStatus;
@@ -13,6 +16,11 @@ export interface OrderFilters {
   maxTotal?: number;
   createdFrom?: Date;
   createdTo?: Date;
+}
+
+export interface Overdue {
+  id: string;
+  expiresAt: Date;
 }
 
 const LIST: ListDefinition<Order> = {
@@ -66,12 +74,41 @@ export class OrdersRepository extends Repository<Order> {
     return page;
   }
 
-  async idsOfUser(userId: string, statuses: readonly OrderStatus[]): Promise<string[]> {
-    const rows = await this.query<{ id: string }>(
-      'SELECT id FROM orders WHERE user_id = $1 AND status = ANY($2) ORDER BY id',
-      [userId, statuses],
+  /** Locked in the order of their ids. */
+  async lockOfUser(userId: string, statuses: readonly OrderStatus[]): Promise<Order[]> {
+    const orders = await (
+      await this.manager()
+    )
+      .createQueryBuilder(Order, 'order')
+      .where('order.userId = :userId AND order.status IN (:...statuses)', { userId, statuses })
+      .orderBy('order.id')
+      .setLock('for_no_key_update')
+      .getMany();
+    await this.loadItems(orders);
+    return orders;
+  }
+
+  /** Pending orders whose time is up, those that wait longest first, after the one that was last seen. */
+  async findOverdue(now: Date, after: Overdue | undefined, limit: number): Promise<Overdue[]> {
+    return this.query<Overdue>(
+      `SELECT id, expires_at AS "expiresAt" FROM orders
+        WHERE status = 'pending' AND expires_at <= $1 AND (expires_at, id) > ($2, $3::uuid)
+        ORDER BY expires_at, id LIMIT $4`,
+      [now, after?.expiresAt ?? '-infinity', after?.id ?? NIL, limit],
     );
-    return rows.map(({ id }) => id);
+  }
+
+  /** The order, unless somebody else is just busy with it. */
+  async lockIfFree(id: string): Promise<Order | null> {
+    const order = await (
+      await this.manager()
+    )
+      .createQueryBuilder(Order, 'order')
+      .where('order.id = :id', { id })
+      .setLock('for_no_key_update')
+      .setOnLocked('skip_locked')
+      .getOne();
+    return this.withItems(order);
   }
 
   private async withItems(order: Order | null): Promise<Order | null> {
@@ -93,9 +130,44 @@ export class OrdersRepository extends Repository<Order> {
   }
 }
 
+const HISTORY: ListDefinition<StatusChange> = {
+  name: 'order history',
+  sortKeys: { createdAt: { sql: 'change.version', type: 'bigint', of: (change) => change.version } },
+  defaultSort: { by: 'createdAt', order: 'asc' },
+};
+
+@Injectable()
+export class StatusChangesRepository extends Repository<StatusChange> {
+  constructor(
+    unitOfWork: UnitOfWork,
+    private readonly pager: Pager,
+  ) {
+    super(unitOfWork, StatusChange);
+  }
+
+  async findPage(orderId: string, request: PageRequest, caller: string): Promise<Page<StatusChange>> {
+    const query = (await this.manager())
+      .createQueryBuilder(StatusChange, 'change')
+      .where('change.orderId = :orderId', { orderId });
+    return this.pager.page(query, HISTORY, request, [orderId, caller]);
+  }
+}
+
+@Injectable()
+export class ShipmentsRepository extends Repository<Shipment> {
+  constructor(unitOfWork: UnitOfWork) {
+    super(unitOfWork, Shipment);
+  }
+}
+
 @Injectable()
 export class PaymentsRepository extends Repository<Payment> {
   constructor(unitOfWork: UnitOfWork) {
     super(unitOfWork, Payment);
+  }
+
+  /** The payment first, then what was given back of it. */
+  findOfOrder(orderId: string): Promise<Payment[]> {
+    return this.findMany({ where: { orderId }, order: { amount: 'DESC', id: 'ASC' } });
   }
 }

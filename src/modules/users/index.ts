@@ -1,5 +1,6 @@
 export { FirstAdmin } from './first-admin.js';
 export { NewPassword } from './password.rules.js';
+export type { UserName } from './user.entity.js';
 export { toUser, UserView } from './users.dto.js';
 export { EmailTaken } from './users.errors.js';
 export { UsersModule } from './users.module.js';

@@ -5,6 +5,14 @@ import type { Role } from '../../permissions.js';
 /** Two spellings of one address are one address: this is what is compared. */
 export const emailKeyOf = (email: string): string => email.normalize('NFC').toLowerCase();
 
+/** Who somebody is, to others. */
+export interface UserName {
+  id: string;
+  /** Null for an erased user. */
+  email: string | null;
+  name: string;
+}
+
 @Entity('users')
 @Unique('users_email_key', ['emailKey'])
 @Check('users_role_check', `role IN ('user', 'moderator', 'admin')`)

@@ -3,7 +3,7 @@ import { type ListDefinition, type Page, type PageRequest, Pager } from '../../d
 import { Repository } from '../../database/repository.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import type { Role } from '../../permissions.js';
-import { emailKeyOf, User } from './user.entity.js';
+import { emailKeyOf, User, type UserName } from './user.entity.js';
 import { EmailTaken } from './users.errors.js';
 
 export interface UserFilters {
@@ -66,6 +66,11 @@ export class UsersRepository extends Repository<User> {
     if (createdFrom !== undefined) query.andWhere('user.createdAt >= :createdFrom', { createdFrom });
     if (createdTo !== undefined) query.andWhere('user.createdAt < :createdTo', { createdTo });
     return this.pager.page(query, LIST, request, [filters, caller]);
+  }
+
+  async findNames(ids: readonly string[]): Promise<Map<string, UserName>> {
+    const rows = await this.query<UserName>('SELECT id, email, name FROM users WHERE id = ANY($1)', [ids]);
+    return new Map(rows.map((row) => [row.id, row]));
   }
 
   /** Locks every admin, in one order, so that two requests can not each take away the other's last one. */

@@ -5,7 +5,7 @@ import { ForbiddenError, ValidationError } from '../../errors.js';
 import { assertMay, may, type Principal, type Role } from '../../permissions.js';
 import { EventsService } from '../events/index.js';
 import { Passwords } from './passwords.js';
-import { User } from './user.entity.js';
+import { User, type UserName } from './user.entity.js';
 import { toUser } from './users.dto.js';
 import { LastAdmin, UserNotFound, WrongPassword } from './users.errors.js';
 import { type UserFilters, UsersRepository } from './users.repository.js';
@@ -26,7 +26,7 @@ export interface UserChanges {
 }
 
 /** Something that has to be released, or forbids it by throwing, before a user is erased; in the same transaction. */
-export type BeforeErasure = (userId: string) => Promise<void>;
+export type BeforeErasure = (userId: string, by: Principal) => Promise<void>;
 
 @Injectable()
 export class UsersService {
@@ -97,7 +97,7 @@ export class UsersService {
       if (user === null) throw new UserNotFound();
       assertMay(by, 'admin', id);
       if (user.role === 'admin') this.assertNotLast(admins, id);
-      for (const hook of this.beforeErasure) await hook(id);
+      for (const hook of this.beforeErasure) await hook(id, by);
       user.erase();
       await this.save(user, 'user.deleted');
     });
@@ -108,6 +108,11 @@ export class UsersService {
     const user = await this.users.findByEmail(email);
     const passwordHash = user && (await this.users.passwordHashOf(user.id));
     return (await this.passwords.verify(passwordHash, password)) ? user : null;
+  }
+
+  /** Who these are, in one question, the erased among them without an email. */
+  names(ids: readonly string[]): Promise<Map<string, UserName>> {
+    return this.users.findNames(ids);
   }
 
   /** Null for an unknown or an erased one. */

@@ -1,0 +1,85 @@
+import { Injectable, type OnModuleInit } from '@nestjs/common';
+import type { Page, PageRequest } from '../../database/paging.js';
+import { UnitOfWork } from '../../database/unit-of-work.js';
+import type { Job } from './job.entity.js';
+import { JobIsRunning, JobNotFound } from './jobs.errors.js';
+import { type JobFilters, JobsRepository } from './jobs.repository.js';
+import { type JobHandler, Registry } from './registry.js';
+
+/** With the waits between them, e seconds after the first and e times longer each, about three and a half hours. */
+const DEFAULT_ATTEMPTS = 10;
+const DEAD_FOR_DAYS = 30;
+
+export interface EnqueueOptions {
+  /** Not before this time. */
+  runAt?: Date;
+  maxAttempts?: number;
+  /** Jobs of one queue are worked one after the other, by whoever works them. */
+  queue?: string;
+  /** There is one waiting job with this key at most: a second takes the place of the first. */
+  key?: string;
+}
+
+@Injectable()
+export class JobsService implements OnModuleInit {
+  constructor(
+    private readonly jobs: JobsRepository,
+    private readonly registry: Registry,
+    private readonly unitOfWork: UnitOfWork,
+  ) {}
+
+  onModuleInit(): void {
+    this.schedule('jobs.clean', '13 3 * * *', () => this.jobs.deleteDead(DEAD_FOR_DAYS));
+  }
+
+  /**
+   * Leaves work for later, in the running unit of work: it is there once that has committed, and not at all otherwise.
+   * It is done at least once, as soon as there is a free worker.
+   */
+  async enqueue(task: string, payload: object, options: EnqueueOptions = {}): Promise<void> {
+    await this.jobs.add(task, payload, { maxAttempts: DEFAULT_ATTEMPTS, ...options });
+  }
+
+  /** Says who does the jobs of this name. To be called in `onModuleInit`. */
+  handle<P extends object>(task: string, handler: JobHandler<P>): void {
+    this.registry.addHandler(task, handler as JobHandler);
+  }
+
+  /**
+   * Does something at certain times (UTC), in one process of all that work jobs. What falls into a time when none did
+   * is made up for once, when it is not older than a day. To be called in `onModuleInit`.
+   *
+   * @param cron minute, hour, day, month, day of the week
+   */
+  schedule(name: string, cron: string, handler: () => Promise<void>): void {
+    this.registry.addHandler(name, handler);
+    this.registry.schedules.push({ name, cron });
+  }
+
+  /**
+   * Does something over and over, in every process that works jobs: it has to be safe for several at once. It never
+   * overlaps itself in one process; an error is logged and no more. To be called in `onModuleInit`.
+   */
+  repeat(name: string, everyMs: number, work: () => Promise<void>): void {
+    this.registry.repeats.push({ name, everyMs, work });
+  }
+
+  list(filters: JobFilters, request: PageRequest, caller: string): Promise<Page<Job>> {
+    return this.jobs.findPage(filters, request, caller);
+  }
+
+  /**
+   * Puts a job to the head of the line, with all its attempts before it.
+   *
+   * @throws JobNotFound, JobIsRunning
+   */
+  retry(id: string): Promise<Job> {
+    return this.unitOfWork.run(async () => {
+      const isWaiting = await this.jobs.reset(id);
+      const job = await this.jobs.findById(id);
+      if (job === null) throw new JobNotFound();
+      if (!isWaiting) throw new JobIsRunning();
+      return job;
+    });
+  }
+}

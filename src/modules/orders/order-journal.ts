@@ -1,0 +1,59 @@
+import { Injectable } from '@nestjs/common';
+import { EventsService, type EventType } from '../events/index.js';
+import type { Order, OrderStatus } from './order.entity.js';
+import { toOrder } from './orders.dto.js';
+import { OrderNotFound } from './orders.errors.js';
+import { OrdersRepository, StatusChangesRepository } from './orders.repository.js';
+import { StatusChange } from './status-change.entity.js';
+
+/** Who changed an order, where it was a person, and what they said about it. */
+export interface Cause {
+  by: string | null;
+  reason?: string | undefined;
+}
+
+const EVENTS: Readonly<Record<Exclude<OrderStatus, 'pending'>, EventType>> = {
+  paid: 'order.paid',
+  shipped: 'order.shipped',
+  delivered: 'order.delivered',
+  cancelled: 'order.cancelled',
+  refunded: 'order.refunded',
+};
+
+/** Writes orders, so that no change of one goes without its line in the history and its event. */
+@Injectable()
+export class OrderJournal {
+  constructor(
+    private readonly orders: OrdersRepository,
+    private readonly changes: StatusChangesRepository,
+    private readonly events: EventsService,
+  ) {}
+
+  /** The order, which nobody else changes until the unit of work ends. @throws OrderNotFound */
+  async lock(id: string): Promise<Order> {
+    const order = await this.orders.lockById(id);
+    if (order === null) throw new OrderNotFound();
+    return order;
+  }
+
+  async add(order: Order, cause: Cause): Promise<void> {
+    await this.orders.create(order);
+    await this.note(order, null, cause);
+    await this.events.record('order.created', order, toOrder(order));
+  }
+
+  /** Lets `change` do its work on an order that is locked, and writes what became of it. */
+  async change(order: Order, cause: Cause, change: (order: Order) => void): Promise<void> {
+    const from = order.status;
+    change(order);
+    const { status, note, metadata, updatedAt, version } = order;
+    await this.orders.update(order.id, { status, note, metadata, updatedAt, version });
+    const moved = status !== from && status !== 'pending';
+    if (moved) await this.note(order, from, cause);
+    await this.events.record(moved ? EVENTS[status] : 'order.updated', order, toOrder(order));
+  }
+
+  private async note(order: Order, from: OrderStatus | null, { by, reason }: Cause): Promise<void> {
+    await this.changes.create(StatusChange.of(order, from, by, reason ?? null));
+  }
+}

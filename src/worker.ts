@@ -1,0 +1,64 @@
+import 'reflect-metadata';
+import { randomBytes } from 'node:crypto';
+import { NestFactory } from '@nestjs/core';
+import { AppModule } from './app.module.js';
+import { ConfigError, readConfig } from './config.js';
+import { connect } from './database/connect.js';
+import { prepareSchema } from './database/migrate.js';
+import { CursorKey } from './database/paging.js';
+import { fillIn } from './development.js';
+import { JobsWorker } from './modules/jobs/index.js';
+import { createLogger, NestLogger } from './telemetry/logger.js';
+
+/** Works jobs and serves nobody: for more workers than servers, or servers with `JOBS=off`. */
+async function main(): Promise<void> {
+  const given = readConfig();
+  if (given.databaseUrl === undefined) throw new ConfigError(['DATABASE_URL is required: whose jobs shall be worked?']);
+  const logger = createLogger(given);
+  const { config } = await fillIn(given, (line) => {
+    logger.info(line);
+  });
+  const dataSource = await connect(config, logger);
+  await prepareSchema(config, dataSource, logger);
+
+  // The first admin is for a server to make, which can say what password it made up. And nobody gets a cursor from here.
+  const app = await NestFactory.createApplicationContext(
+    AppModule.on({
+      config: config.with({ admin: undefined }),
+      logger,
+      dataSource,
+      cursorKey: new CursorKey(randomBytes(32)),
+    }),
+    { logger: new NestLogger(logger), abortOnError: false },
+  );
+  app.get(JobsWorker).start();
+  logger.info('Working jobs');
+
+  let isStopping = false;
+  const stop = async (signal: string): Promise<void> => {
+    if (isStopping) process.exit(1);
+    isStopping = true;
+    logger.info({ signal }, 'Stopping');
+    setTimeout(() => {
+      logger.error('Jobs were still running when the time to stop was up');
+      process.exit(1);
+    }, config.shutdownTimeout * 1000).unref();
+    await app.close();
+    await dataSource.destroy();
+    logger.info('Stopped');
+    process.exit(0);
+  };
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      stop(signal).catch((error: unknown) => {
+        logger.error({ err: error }, 'Could not stop in order');
+        process.exit(1);
+      });
+    });
+  }
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  process.exit(1);
+});
