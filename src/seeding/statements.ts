@@ -226,7 +226,7 @@ export function stages(plan: Plan): Stage[] {
     {
       name: 'accounts',
       rows: orders === 0 ? 0 : users,
-      batch: 2000,
+      batch: 500,
       statements: [
         `INSERT INTO accounts (id, kind, user_id, currency, balance, entries, created_at)
          SELECT gen_random_uuid(), kind, NULL, currency, 0, 0, ${end} - interval '730 days'
@@ -255,7 +255,7 @@ export function stages(plan: Plan): Stage[] {
     {
       name: 'payments',
       rows: orders,
-      batch: 2000,
+      batch: 500,
       statements: [
         `WITH paid AS (
            SELECT n, orders.*, orders.created_at + interval '1 minute' AS paid_at
