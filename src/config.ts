@@ -47,6 +47,8 @@ export class Config {
   declare readonly eventsRetentionDays: number;
   declare readonly metricsPort: number | undefined;
   declare readonly logLevel: (typeof LOG_LEVELS)[number];
+  /** How long a server that was told to stop goes on serving, so that load balancers notice that it is not ready. */
+  declare readonly shutdownDelay: number;
   declare readonly shutdownTimeout: number;
 
   constructor(values: Settings) {
@@ -139,6 +141,7 @@ export function readConfig(environment: Environment = withDotEnv(process.env)): 
     eventsRetentionDays: read.integer('EVENTS_RETENTION_DAYS', 0, { min: 0, max: 36_500 }),
     metricsPort: read.has('METRICS_PORT') ? read.integer('METRICS_PORT', 0, { min: 0, max: 65_535 }) : undefined,
     logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
+    shutdownDelay: read.integer('SHUTDOWN_DELAY', 1, { min: 0 }),
     shutdownTimeout: read.integer('SHUTDOWN_TIMEOUT', 25, { min: 1 }),
   });
 

@@ -11,16 +11,19 @@ import type { DataSource } from 'typeorm';
 import { AppModule } from './app.module.js';
 import { type Config, ConfigError, readConfig } from './config.js';
 import { connect } from './database/connect.js';
-import type { EmbeddedPostgres } from './database/embedded-postgres.js';
+import { poolOf } from './database/data-source.js';
 import { prepareSchema } from './database/migrate.js';
 import { CursorKey } from './database/paging.js';
 import { fillIn } from './development.js';
+import { Drain } from './http/drain.js';
 import { createAdapter } from './http/fastify.js';
-import { createDocument, serveDocument } from './http/openapi.js';
+import { createDocument } from './http/openapi/document.js';
+import { serveDocument } from './http/openapi/serve.js';
 import { CatalogueService } from './modules/catalogue/index.js';
 import { Lifecycle } from './modules/health/index.js';
 import { JobsWorker } from './modules/jobs/index.js';
 import { FirstAdmin } from './modules/users/index.js';
+import { stopWhenTold } from './stop.js';
 import { createLogger, NestLogger } from './telemetry/logger.js';
 import { Metrics } from './telemetry/metrics.js';
 
@@ -34,9 +37,24 @@ async function main(): Promise<void> {
   await prepareSchema(config, dataSource, logger);
 
   const metrics = new Metrics();
-  const app = await createApp(config, logger, dataSource, metrics);
+  const drain = new Drain();
+  const app = await createApp({ config, logger, dataSource, metrics, drain });
   const metricsServer = serveMetrics(config, app, metrics);
-  stopOnSignal({ app, dataSource, embedded, metricsServer, logger, config });
+  const lifecycle = app.get(Lifecycle);
+  stopWhenTold(config, logger, {
+    announce: () => {
+      lifecycle.isStopping = true;
+    },
+    finish: async () => {
+      await Promise.all([drain.run(app.getHttpServer()), app.get(JobsWorker).stop()]);
+    },
+    release: async () => {
+      await app.close();
+      metricsServer?.close();
+      await dataSource.destroy();
+      await embedded?.stop();
+    },
+  });
 
   await app.listen(config.port, config.host);
   const { port } = app.getHttpServer().address() as AddressInfo;
@@ -49,16 +67,19 @@ async function main(): Promise<void> {
   }
 }
 
-async function createApp(
-  config: Config,
-  logger: Logger,
-  dataSource: DataSource,
-  metrics: Metrics,
-): Promise<NestFastifyApplication> {
+interface Parts {
+  config: Config;
+  logger: Logger;
+  dataSource: DataSource;
+  metrics: Metrics;
+  drain: Drain;
+}
+
+async function createApp({ config, logger, dataSource, metrics, drain }: Parts): Promise<NestFastifyApplication> {
   const cursorKey = new CursorKey(Buffer.from(hkdfSync('sha256', config.jwtSecret ?? '', '', 'stoa cursors', 32)));
   const app = await NestFactory.create<NestFastifyApplication>(
     AppModule.on({ config, logger, dataSource, cursorKey }),
-    createAdapter(config, logger, metrics),
+    createAdapter({ config, logger, metrics, drain, pool: poolOf(dataSource) }),
     { logger: new NestLogger(logger), bodyParser: false, abortOnError: false },
   );
   app.setGlobalPrefix('api', { exclude: ['health', 'health/live', 'health/ready'] });
@@ -117,43 +138,6 @@ function serveMetrics(config: Config, app: NestFastifyApplication, metrics: Metr
       .get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()));
   }
   return undefined;
-}
-
-interface Running {
-  app: NestFastifyApplication;
-  dataSource: DataSource;
-  embedded: EmbeddedPostgres | undefined;
-  metricsServer: Server | undefined;
-  logger: Logger;
-  config: Config;
-}
-
-/** Says it is no longer ready, lets what is in flight finish, then lets go of the database. A second signal ends it at once. */
-function stopOnSignal({ app, dataSource, embedded, metricsServer, logger, config }: Running): void {
-  const lifecycle = app.get(Lifecycle);
-  const stop = async (signal: string): Promise<void> => {
-    if (lifecycle.isStopping) process.exit(1);
-    lifecycle.isStopping = true;
-    logger.info({ signal }, 'Stopping');
-    setTimeout(() => {
-      logger.error('Requests were still running when the time to stop was up');
-      process.exit(1);
-    }, config.shutdownTimeout * 1000).unref();
-    await app.close();
-    metricsServer?.close();
-    await dataSource.destroy();
-    await embedded?.stop();
-    logger.info('Stopped');
-    process.exit(0);
-  };
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      stop(signal).catch((error: unknown) => {
-        logger.error({ err: error }, 'Could not stop in order');
-        process.exit(1);
-      });
-    });
-  }
 }
 
 function greet(url: string, adminPassword: string | undefined, config: Config): void {

@@ -8,6 +8,7 @@ import { prepareSchema } from './database/migrate.js';
 import { CursorKey } from './database/paging.js';
 import { fillIn } from './development.js';
 import { JobsWorker } from './modules/jobs/index.js';
+import { stopWhenTold } from './stop.js';
 import { createLogger, NestLogger } from './telemetry/logger.js';
 
 /** Works jobs and serves nobody: for more workers than servers, or servers with `JOBS=off`. */
@@ -31,31 +32,18 @@ async function main(): Promise<void> {
     }),
     { logger: new NestLogger(logger), abortOnError: false },
   );
-  app.get(JobsWorker).start();
+  const worker = app.get(JobsWorker);
+  // Nobody sends it requests, so nobody has to notice first that it is about to end.
+  stopWhenTold(config.with({ shutdownDelay: 0 }), logger, {
+    announce: () => undefined,
+    finish: () => worker.stop(),
+    release: async () => {
+      await app.close();
+      await dataSource.destroy();
+    },
+  });
+  worker.start();
   logger.info('Working jobs');
-
-  let isStopping = false;
-  const stop = async (signal: string): Promise<void> => {
-    if (isStopping) process.exit(1);
-    isStopping = true;
-    logger.info({ signal }, 'Stopping');
-    setTimeout(() => {
-      logger.error('Jobs were still running when the time to stop was up');
-      process.exit(1);
-    }, config.shutdownTimeout * 1000).unref();
-    await app.close();
-    await dataSource.destroy();
-    logger.info('Stopped');
-    process.exit(0);
-  };
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      stop(signal).catch((error: unknown) => {
-        logger.error({ err: error }, 'Could not stop in order');
-        process.exit(1);
-      });
-    });
-  }
 }
 
 main().catch((error: unknown) => {

@@ -2,6 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Mail, newestMailTo } from './mail.js';
 import { Contract } from './openapi.js';
 import { type LogLine, Server } from './server.js';
 import { query, type Row, withDatabase } from './sql.js';
@@ -78,15 +80,22 @@ export class UserClient extends Client {
   }
 }
 
-/** One way to start it: the built server in its own process, with a database and a folder of its own. */
-export async function startApp(env: Readonly<Record<string, string>> = {}): Promise<App> {
+/**
+ * One way to start it: the built server in its own process, with a database and a folder of its own.
+ *
+ * @param through what the server shall take for the URL of its database
+ */
+export async function startApp(
+  env: Readonly<Record<string, string>> = {},
+  through: (url: string) => string = (url) => url,
+): Promise<App> {
   const dataDir = await mkdtemp(join(tmpdir(), 'stoa-app-'));
   const databaseUrl = env.DATABASE_URL ?? (await cloneDatabase());
   const settings = {
     NODE_ENV: 'test',
     HOST: '127.0.0.1',
     PORT: '0',
-    DATABASE_URL: databaseUrl,
+    DATABASE_URL: through(databaseUrl),
     DATA_DIR: dataDir,
     JWT_SECRET,
     ADMIN_EMAIL: ADMIN.email,
@@ -94,6 +103,7 @@ export async function startApp(env: Readonly<Record<string, string>> = {}): Prom
     RATE_LIMIT_ANONYMOUS: '0',
     RATE_LIMIT_USER: '0',
     LOG_LEVEL: 'info',
+    SHUTDOWN_DELAY: '0',
     ...env,
   };
   const app = new App(settings, databaseUrl, env.DATABASE_URL === undefined);
@@ -138,6 +148,14 @@ export class App {
     return this.server!.logs();
   }
 
+  /** The log lines that are such, as soon as there are any: a request is logged after it has been answered. */
+  async logged(isSuch: (line: LogLine) => boolean): Promise<LogLine[]> {
+    for (const deadline = Date.now() + 5000; ; await sleep(10)) {
+      const lines = this.logs().filter(isSuch);
+      if (lines.length > 0 || Date.now() > deadline) return lines;
+    }
+  }
+
   /** Everything that it ever wrote. */
   output(): string {
     return this.server!.stdout + this.server!.stderr;
@@ -152,8 +170,22 @@ export class App {
     await this.start(env);
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.server!.signal(signal);
+  }
+
   kill(): Promise<void> {
     return this.server!.kill();
+  }
+
+  /** Works the same jobs, in a process of its own. */
+  startWorker(env: Readonly<Record<string, string>> = {}): Promise<Server> {
+    return Server.startWorker({ ...this.settings, ...env });
+  }
+
+  /** The newest mail to this address, as soon as there is one: it is sent after the answer. */
+  mailTo(address: string): Promise<Mail> {
+    return newestMailTo(address, join(this.dataDir, 'mail'));
   }
 
   /** Ends it as an operator would, removes all that it used, and returns its exit code. */

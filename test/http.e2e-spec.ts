@@ -48,7 +48,7 @@ describe('HTTP', () => {
 
     it('can be found in the log by that id', async () => {
       await user.get('/users/me?x=secret', { 'x-request-id': 'find-me-please' });
-      const lines = app.logs().filter(({ requestId }) => requestId === 'find-me-please');
+      const lines = await app.logged(({ requestId }) => requestId === 'find-me-please');
       expect(lines).toMatchObject([{ method: 'GET', route: '/api/v1/users/me', status: 422, userId: user.id }]);
     });
 
@@ -91,6 +91,8 @@ describe('HTTP', () => {
       expect(await allowed('GET', '/auth/login')).toBe('POST');
       expect(await allowed('DELETE', '/orders')).toMatch(/^GET, (HEAD, )?POST$/);
       expect(await allowed('PATCH', `/orders/${NOTHING}/payments`)).toBe('POST');
+      expect(await allowed('POST', '/health/live')).toBe('GET, HEAD');
+      expect(await allowed('DELETE', '/openapi.json')).toBe('GET, HEAD');
     });
 
     it('a path that can not be decoded is 400', async () => {

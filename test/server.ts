@@ -5,6 +5,7 @@ import { resolve } from 'node:path';
 import { cleanEnvironment } from './environment.js';
 
 const MAIN = resolve(__dirname, '../dist/src/main.js');
+const WORKER = resolve(__dirname, '../dist/src/worker.js');
 const START_MS = 40_000;
 
 export type LogLine = Record<string, unknown> & { msg?: string };
@@ -19,23 +20,32 @@ export class Server {
     process.stderr?.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
   }
 
-  static spawn(env: Readonly<Record<string, string>>): Server {
+  static spawn(env: Readonly<Record<string, string>>, program = MAIN): Server {
     // Not in the project's folder, so that no .env there has a say.
     const options = {
       cwd: tmpdir(),
       env: { ...cleanEnvironment(), ...env },
       stdio: ['ignore', 'pipe', 'pipe'] as const,
     };
-    return new Server(spawn(process.execPath, [MAIN], { ...options, stdio: [...options.stdio] }));
+    return new Server(spawn(process.execPath, [program], { ...options, stdio: [...options.stdio] }));
   }
 
   /** Resolves when it says that it listens. */
   static async start(env: Readonly<Record<string, string>>): Promise<Server> {
-    const server = Server.spawn(env);
+    return Server.startAs(MAIN, 'Listening', env);
+  }
+
+  /** A process that works jobs and serves nobody. */
+  static async startWorker(env: Readonly<Record<string, string>>): Promise<Server> {
+    return Server.startAs(WORKER, 'Working jobs', env);
+  }
+
+  private static async startAs(program: string, ready: string, env: Readonly<Record<string, string>>): Promise<Server> {
+    const server = Server.spawn(env, program);
     for (const deadline = Date.now() + START_MS; ; await new Promise((wake) => setTimeout(wake, 10))) {
-      const line = server.logs().find(({ msg }) => msg === 'Listening');
+      const line = server.logs().find(({ msg }) => msg === ready);
       if (line !== undefined) {
-        server.url = String(line.url);
+        server.url = typeof line.url === 'string' ? line.url : '';
         return server;
       }
       if (server.hasEnded || Date.now() > deadline) {
@@ -62,6 +72,11 @@ export class Server {
   /** Asks it to end, and returns its exit code. */
   async stop(): Promise<number | null> {
     return this.end('SIGTERM');
+  }
+
+  /** Sends it a signal, and waits for nothing. */
+  signal(signal: NodeJS.Signals): void {
+    this.process.kill(signal);
   }
 
   async kill(): Promise<void> {

@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ADMIN, type App, type Client, dataOf, startApp } from './app.js';
@@ -88,6 +89,44 @@ describe('the end', () => {
     expect(await code).toBe(0);
   });
 
+  it('answers every request that it has accepted, also over kept-alive connections', async () => {
+    const app = await startApp({ SHUTDOWN_DELAY: '1' });
+    const agent = new Agent({ keepAlive: true, maxSockets: 16 });
+    const lost: unknown[] = [];
+    let answered = 0;
+    let refused = false;
+    const worker = async (): Promise<void> => {
+      while (!refused) {
+        await get(`${app.url}/api/v1/products`, agent).then(
+          () => answered++,
+          (error: unknown) => {
+            refused = true;
+            if ((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED') lost.push(error);
+          },
+        );
+      }
+    };
+    const load = Promise.all(Array.from({ length: 16 }, worker));
+    await sleep(500);
+    const code = app.stop();
+    await sleep(300);
+    // It serves on until load balancers have had the time to notice.
+    const ready = await app.request('GET', '/health/ready');
+    expect([ready.status, ready.body.status, ready.headers.get('retry-after')]).toEqual([503, 'unhealthy', '1']);
+    await load;
+    expect(lost).toEqual([]);
+    expect(answered).toBeGreaterThan(100);
+    expect(await code).toBe(0);
+  });
+
+  it('comes at once with a second signal', async () => {
+    const app = await startApp({ SHUTDOWN_DELAY: '20' });
+    const first = app.stop();
+    await app.logged(({ msg }) => msg === 'Stopping');
+    app.signal('SIGTERM');
+    expect(await first).toBe(1);
+  });
+
   it('does not wait for connections that nothing comes over', async () => {
     const app = await startApp();
     await app.anonymous.get('/health'); // fetch keeps its connection
@@ -143,6 +182,16 @@ describe('without a database of its own', () => {
     expect([await statusOf(paid), await statusOf(other)]).toEqual(['paid', 'paid']);
   });
 });
+
+/** Over a connection that is kept for the next. */
+const get = (url: string, agent: Agent): Promise<void> =>
+  new Promise((resolve, reject) => {
+    request(url, { agent }, (response) => {
+      response.resume().on('end', resolve).on('error', reject);
+    })
+      .on('error', reject)
+      .end();
+  });
 
 const postmasterOf = (app: App): number =>
   parseInt(readFileSync(join(app.dataDir, 'postgres/postmaster.pid'), 'utf8'), 10);

@@ -3,6 +3,7 @@ import pg from 'pg';
 import { DataSource } from 'typeorm';
 import type { Config } from '../config.js';
 import { SnakeCase } from './naming.js';
+import { Pool } from './pool.js';
 
 /** How long one statement may take before PostgreSQL ends it. */
 const STATEMENT_TIMEOUT_MS = 10_000;
@@ -24,6 +25,7 @@ export function createDataSource(config: Config): DataSource {
   const source = join(import.meta.dirname, '..');
   return new DataSource({
     type: 'postgres',
+    driver: { ...pg, Pool },
     url: config.databaseUrl ?? '',
     entities: [join(source, 'modules/*/*.entity.{js,ts}')],
     migrations: [join(source, '../migrations/*.{js,ts}')],
@@ -41,6 +43,10 @@ export function createDataSource(config: Config): DataSource {
       statement_timeout: STATEMENT_TIMEOUT_MS,
       lock_timeout: LOCK_TIMEOUT_MS,
       idle_in_transaction_session_timeout: STATEMENT_TIMEOUT_MS,
+      keepAlive: true,
     },
   });
 }
+
+/** The pool below a data source that is connected. */
+export const poolOf = (dataSource: DataSource): Pool => (dataSource.driver as unknown as { master: Pool }).master;

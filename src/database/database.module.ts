@@ -1,7 +1,7 @@
 import { type DynamicModule, Global, Module } from '@nestjs/common';
 import { DataSource } from 'typeorm';
+import { DatabaseMonitor } from './monitor.js';
 import { CursorKey, Pager } from './paging.js';
-import { DatabaseProbe } from './probe.js';
 import { UnitOfWork } from './unit-of-work.js';
 
 /** The connection that `main.ts` opened, and what repositories are built from. */
@@ -16,9 +16,9 @@ export class DatabaseModule {
         { provide: CursorKey, useValue: cursorKey },
         { provide: UnitOfWork, useFactory: () => new UnitOfWork(dataSource) },
         Pager,
-        DatabaseProbe,
+        DatabaseMonitor,
       ],
-      exports: [DataSource, UnitOfWork, Pager, DatabaseProbe],
+      exports: [DataSource, UnitOfWork, Pager, DatabaseMonitor],
     };
   }
 }

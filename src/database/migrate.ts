@@ -1,5 +1,6 @@
 import { Logger as GraphileLogger, runMigrations } from 'graphile-worker';
 import { migrations as jobMigrations } from 'graphile-worker/dist/generated/sql.js';
+import pg from 'pg';
 import type { Logger } from 'pino';
 import type { DataSource } from 'typeorm';
 import { type Config, ConfigError } from '../config.js';
@@ -24,19 +25,18 @@ export async function prepareSchema(config: Config, dataSource: DataSource, logg
  * @returns the names of the migrations that were applied
  */
 export async function migrate(dataSource: DataSource): Promise<string[]> {
-  const lock = dataSource.createQueryRunner();
+  // A connection of its own: the pool may have one only, which the migrations need. Closing it ends the lock. Whoever
+  // waits here waits for another's migrations, for which no timeout is set.
+  const lock = new pg.Client({ connectionString: urlOf(dataSource), application_name: 'stoa migrations' });
+  lock.on('error', () => undefined);
+  await lock.connect();
   try {
-    // Whoever waits here waits for another's migrations, which may take longer than a statement should.
-    await lock.query('SET statement_timeout = 0; SET lock_timeout = 0');
     await lock.query('SELECT pg_advisory_lock($1)', [LOCK]);
     const applied = await dataSource.runMigrations();
     await installJobs(dataSource);
     return applied.map(({ name }) => name);
   } finally {
-    // Ends the session's lock even where an explicit unlock could not get through any more.
-    await lock.query('SELECT pg_advisory_unlock($1)', [LOCK]).catch(() => undefined);
-    await lock.query('RESET statement_timeout; RESET lock_timeout').catch(() => undefined);
-    await lock.release();
+    await lock.end();
   }
 }
 

@@ -1,7 +1,7 @@
 import { type ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { AuthGuard } from '@nestjs/passport';
-import { DomainError, UnauthorizedError } from '../errors.js';
+import { UnauthorizedError } from '../errors.js';
 import { PUBLIC, type PublicOptions } from './decorators.js';
 import type { Request } from './request.js';
 
@@ -27,12 +27,11 @@ export class AuthenticationGuard extends AuthGuard('bearer') {
   }
 
   override handleRequest<T>(error: unknown, user: T, _info: unknown, context: ExecutionContext): T {
-    if (error instanceof DomainError || !user) {
-      const request = context.switchToHttp().getRequest<Request>();
-      request.refusal = error instanceof DomainError ? error : new UnauthorizedError('This is not a token of ours');
-      return undefined as T;
-    }
-    if (error) throw error as Error;
-    return user;
+    // Only what is wrong with the token is held back until the request has been counted; a database that is away is not.
+    if (error && !(error instanceof UnauthorizedError)) throw error as Error;
+    if (user) return user;
+    const request = context.switchToHttp().getRequest<Request>();
+    request.refusal = error instanceof UnauthorizedError ? error : new UnauthorizedError('This is not a token of ours');
+    return undefined as T;
   }
 }

@@ -8,6 +8,7 @@ export const PUBLIC = 'stoa:public';
 export const REQUIRES = 'stoa:requires';
 export const BARE = 'stoa:bare';
 export const CACHEABLE = 'stoa:cacheable';
+export const KEYED_BY_EMAIL = 'stoa:keyed-by-email';
 
 /**
  * The route needs no login. A token that is sent all the same must be good, unless the route ignores it, as those do

@@ -1,11 +1,11 @@
 import { STATUS_CODES } from 'node:http';
-import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, NotFoundException } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { translateFailure } from '../database/postgres-errors.js';
 import { DomainError, type ErrorCode, UnavailableError } from '../errors.js';
 import { metaOf } from './envelope.interceptor.js';
 import type { Reply, Request } from './request.js';
-import { MethodNotAllowed } from './unmatched.controller.js';
+import { MethodNotAllowed, unmatched } from './unmatched.controller.js';
 import { RateLimited } from './rate-limit.guard.js';
 
 /** The one place that says which code is answered with which status. */
@@ -41,7 +41,6 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
 /** What the web framework itself refuses, by the status it would answer with. */
 const BY_STATUS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
   400: ['MALFORMED_REQUEST', 'The request can not be parsed'],
-  404: ['NOT_FOUND', 'No such route'],
   413: ['PAYLOAD_TOO_LARGE', 'The body is over 100 KiB'],
   414: ['NOT_FOUND', 'No such route'],
   415: ['UNSUPPORTED_MEDIA_TYPE', 'The body must be application/json in UTF-8'],
@@ -65,7 +64,9 @@ export class ErrorFilter implements ExceptionFilter {
   }
 
   /** Also for what goes wrong before Nest has the request. */
-  answer(error: unknown, request: Request, reply: Reply): void {
+  answer(thrown: unknown, request: Request, reply: Reply): void {
+    // Ours are domain errors: Nest's own says that nothing outside of the API has matched.
+    const error = thrown instanceof NotFoundException ? unmatched(request) : thrown;
     const failure = this.describe(error);
     const status = STATUS[failure.code];
     const meta = metaOf(request);

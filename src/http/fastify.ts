@@ -3,9 +3,12 @@ import type { IncomingMessage } from 'node:http';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import type { Config } from '../config.js';
+import type { Pool } from '../database/pool.js';
+import { UnavailableError } from '../errors.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { requestContext } from '../telemetry/request-context.js';
 import { keepRawBodies } from './body.js';
+import type { Drain } from './drain.js';
 import { ErrorFilter } from './error.filter.js';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { routeTable } from './unmatched.controller.js';
@@ -13,8 +16,17 @@ import { routeTable } from './unmatched.controller.js';
 const BODY_LIMIT = 100 * 1024;
 const REQUEST_ID = /^[A-Za-z0-9._-]{8,128}$/;
 
+/** What the web server is built on. */
+export interface Below {
+  config: Config;
+  logger: Logger;
+  metrics: Metrics;
+  drain: Drain;
+  pool: Pool;
+}
+
 /** The web server below Nest: what every request passes before and after any route, also where none matches. */
-export function createAdapter(config: Config, logger: Logger, metrics: Metrics): FastifyAdapter {
+export function createAdapter({ config, logger, metrics, drain, pool }: Below): FastifyAdapter {
   const failures = new ErrorFilter(logger);
   const adapter = new FastifyAdapter({
     bodyLimit: BODY_LIMIT,
@@ -23,7 +35,7 @@ export function createAdapter(config: Config, logger: Logger, metrics: Metrics):
     routerOptions: { maxParamLength: 2000 },
     // Headers have 10 s and the whole request 30 s: a client that sends a byte a second holds nothing for long.
     requestTimeout: 30_000,
-    http: { headersTimeout: 10_000 },
+    http: { headersTimeout: 10_000, connectionsCheckingInterval: 2_000 },
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
       reply.header('X-Request-Id', request.id);
       failures.answer(error, request, reply);
@@ -33,6 +45,7 @@ export function createAdapter(config: Config, logger: Logger, metrics: Metrics):
   const fastify = adapter.getInstance();
   keepRawBodies(fastify);
   routeTable.watch(fastify);
+  drain.watch(fastify);
 
   fastify.addHook('onRequest', (request, reply, done) => {
     reply.header('X-Request-Id', request.id);
@@ -40,6 +53,10 @@ export function createAdapter(config: Config, logger: Logger, metrics: Metrics):
     // CORS may have put its Origin there before.
     const vary = reply.getHeader('Vary');
     reply.header('Vary', vary === undefined ? 'Authorization, Accept' : `${String(vary)}, Authorization, Accept`);
+    if (pool.isOverrun && !request.url.startsWith('/health')) {
+      failures.answer(new UnavailableError('More comes than can be answered, try again'), request, reply);
+      return;
+    }
     requestContext.run({ requestId: request.id }, done);
   });
   // Reading a body leaves the context that the first hook entered.

@@ -119,7 +119,7 @@ export const QueryDate = () =>
   applyDecorators(
     FromQuery(ISO_8601, (text) => parseDate(text) ?? text),
     IsDate({ message: 'must be an ISO 8601 date or time' }),
-    ApiProperty({ type: 'string', format: 'date-time', example: '2026-01-31T00:00:00.000Z' }),
+    ApiProperty({ type: 'string', pattern: ISO_8601.source, maxLength: 35, example: '2026-01-31' }),
   );
 
 /** Text to look for. */

@@ -34,6 +34,12 @@ class RouteTable {
 
 export const routeTable = new RouteTable();
 
+/** Why a request meets no route: its path is none of ours, or takes other methods. */
+export function unmatched(request: Request): DomainError {
+  const allowed = routeTable.methodsOf(request.url.split('?', 1)[0] ?? '');
+  return allowed.length > 0 ? new MethodNotAllowed(allowed) : new NotFoundError('No such route');
+}
+
 /** What no route takes. As a route of its own, so that it passes the same guards and counts against the same limits. */
 @ApiExcludeController()
 @Public({ ignoresToken: true })
@@ -41,8 +47,6 @@ export const routeTable = new RouteTable();
 export class UnmatchedController {
   @All('*')
   refuse(@Req() request: Request): never {
-    const allowed = routeTable.methodsOf(request.url.split('?', 1)[0] ?? '');
-    if (allowed.length > 0) throw new MethodNotAllowed(allowed);
-    throw new NotFoundError('No such route');
+    throw unmatched(request);
   }
 }

@@ -19,7 +19,7 @@ export class AuthController {
   /** Register */
   @Post('register')
   @Public({ ignoresToken: true })
-  @Answers(201, TokensView, { conflict: 'The email is taken' })
+  @Answers(201, TokensView, { fails: ['EMAIL_TAKEN'] })
   async register(@Body() body: RegisterDto, @Client() client: ClientInfo): Promise<Created<TokensView>> {
     const tokens = toTokens(await this.auth.register(body, client), this.config);
     return new Created(`/users/${tokens.user.id}`, tokens);
@@ -28,20 +28,26 @@ export class AuthController {
   /** Log in */
   @Post('login')
   @Public({ ignoresToken: true })
-  @Answers(200, TokensView)
+  @Answers(200, TokensView, { fails: ['INVALID_CREDENTIALS'] })
   async login(@Body() body: LoginDto, @Client() client: ClientInfo): Promise<TokensView> {
     return toTokens(await this.auth.login(body.email, body.password, client), this.config);
   }
 
-  /** Get new tokens for a refresh token, which is spent by this */
+  /**
+   * Refresh
+   * @remarks Gives new tokens for a refresh token, which is spent by this
+   */
   @Post('refresh')
   @Public({ ignoresToken: true })
-  @Answers(200, TokensView)
+  @Answers(200, TokensView, { fails: ['UNAUTHORIZED', 'TOKEN_EXPIRED', 'TOKEN_REVOKED', 'TOKEN_REUSED'] })
   async refresh(@Body() { refreshToken }: RefreshDto): Promise<TokensView> {
     return toTokens(await this.auth.refresh(refreshToken), this.config);
   }
 
-  /** Log out: ends this session and all of its tokens */
+  /**
+   * Log out
+   * @remarks Ends this session and all of its tokens, at once
+   */
   @Post('logout')
   @Secured()
   @Answers(204, null)

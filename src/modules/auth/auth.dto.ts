@@ -10,7 +10,7 @@ export class RegisterDto {
   @MaxLength(254)
   email: string;
 
-  /** @example Ann Archer */
+  /** @example "Ann Archer" */
   @Name()
   name: string;
 

@@ -83,7 +83,7 @@ export class CatalogueController {
   @Post(':id/stock-adjustments')
   @Requires('write')
   @ApiId()
-  @Answers(201, ProductView, { conflict: 'There are not that many' })
+  @Answers(201, ProductView, { fails: ['INSUFFICIENT_STOCK'] })
   async adjustStock(
     @Id() id: string,
     @Body() body: AdjustStockDto,

@@ -20,13 +20,13 @@ export class CreateProductDto {
   @Text(1, 64)
   sku: string;
 
-  /** @example Oak desk */
+  /** @example "Oak desk" */
   @Name()
   name: string;
 
   /**
    * Empty where it is left out
-   * @example A solid oak desk, 160 by 80 cm.
+   * @example "A solid oak desk, 160 by 80 cm."
    */
   @Optional()
   @Text(0, 5000)
@@ -64,12 +64,12 @@ export class UpdateProductDto {
   @Text(1, 64)
   sku?: string;
 
-  /** @example Oak desk */
+  /** @example "Oak desk" */
   @Optional()
   @Name()
   name?: string;
 
-  /** @example A solid oak desk, 160 by 80 cm. */
+  /** @example "A solid oak desk, 160 by 80 cm." */
   @Optional()
   @Text(0, 5000)
   description?: string;
@@ -101,7 +101,7 @@ export class AdjustStockDto {
   @NotEquals(0, { message: 'must not be 0' })
   delta: number;
 
-  /** @example Broken in the warehouse */
+  /** @example "Broken in the warehouse" */
   @Text(1, 500)
   reason: string;
 }
@@ -151,19 +151,20 @@ export class ProductView {
   id: string;
   /** @example DESK-OAK-160 */
   sku: string;
-  /** @example Oak desk */
+  /** @example "Oak desk" */
   name: string;
+  /** @example "A solid oak desk, 160 by 80 cm." */
   description: string;
   /**
    * In the currency's minor unit
    * @example 44900
    */
-  @ApiProperty({ type: 'integer' })
+  @Amount()
   price: number;
   /** @example EUR */
   currency: string;
   /** @example 25 */
-  @ApiProperty({ type: 'integer' })
+  @Integer(0, MAX_STOCK)
   stock: number;
   status: ProductStatus;
   createdAt: Date;

@@ -28,7 +28,8 @@ export class Heartbeat {
    * after the database was away for a while, nobody has been seen lately.
    */
   get isSteady(): boolean {
-    return this.lastAt - this.steadySince >= LOST_AFTER_MS;
+    const isHeard = performance.now() - this.lastAt <= 2 * EVERY_MS;
+    return isHeard && this.lastAt - this.steadySince >= LOST_AFTER_MS;
   }
 
   stop(): void {

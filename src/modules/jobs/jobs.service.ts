@@ -4,10 +4,8 @@ import { UnitOfWork } from '../../database/unit-of-work.js';
 import type { Job } from './job.entity.js';
 import { JobIsRunning, JobNotFound } from './jobs.errors.js';
 import { type JobFilters, JobsRepository } from './jobs.repository.js';
-import { type JobHandler, Registry } from './registry.js';
+import { DEFAULT_ATTEMPTS, type JobHandler, Registry } from './registry.js';
 
-/** With the waits between them, e seconds after the first and e times longer each, about three and a half hours. */
-const DEFAULT_ATTEMPTS = 10;
 const DEAD_FOR_DAYS = 30;
 
 export interface EnqueueOptions {

@@ -1,5 +1,8 @@
 import { Injectable } from '@nestjs/common';
 
+/** With the waits between them, e seconds after the first and e times longer each, three and a half hours or more. */
+export const DEFAULT_ATTEMPTS = 10;
+
 /** Which try this is, the first being 1, and how many there are at most. */
 export interface JobAttempt {
   attempt: number;

@@ -2,15 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type BeforeApplicationShutdown, Injectable } from '@nestjs/common';
 import { EventEmitter } from 'node:events';
 import { parseCronItems, type JobHelpers, run, type Runner, type Task, type WorkerEvents } from 'graphile-worker';
-import pg from 'pg';
 import type { Logger } from 'pino';
 import { Config } from '../../config.js';
+import { Pool } from '../../database/pool.js';
 import { Log } from '../../telemetry/logger.js';
 import { describeFailure, PermanentFailure } from './failure.js';
 import { createGraphileLogger } from './graphile-logger.js';
 import { Heartbeat, LOST_AFTER_MS } from './heartbeat.js';
 import { JobsRepository } from './jobs.repository.js';
-import { type JobHandler, Registry, type Schedule } from './registry.js';
+import { DEFAULT_ATTEMPTS, type JobHandler, Registry, type Schedule } from './registry.js';
 import { Repeats } from './repeats.js';
 
 /** Handlers wait for others more than they compute. A waiting one holds no connection of the worker's. */
@@ -31,6 +31,7 @@ export class JobsWorker implements BeforeApplicationShutdown {
   private readonly repeats: Repeats;
   private readonly stopping = new AbortController();
   private working: Promise<void> | undefined;
+  private stopped: Promise<void> | undefined;
   private round: { runner: Runner; id: string; heartbeat: Heartbeat } | undefined;
 
   constructor(
@@ -49,13 +50,21 @@ export class JobsWorker implements BeforeApplicationShutdown {
     this.repeats.start([...this.registry.repeats, takeOver]);
   }
 
-  /** Lets the jobs in work end, or gives them back where that takes too long. */
-  async beforeApplicationShutdown(): Promise<void> {
-    if (this.working === undefined) return;
+  /** Takes no more jobs; lets those in work end, or gives them back where that takes too long. */
+  stop(): Promise<void> {
+    this.stopped ??= this.working === undefined ? Promise.resolve() : this.finish(this.working);
+    return this.stopped;
+  }
+
+  beforeApplicationShutdown(): Promise<void> {
+    return this.stop();
+  }
+
+  private async finish(working: Promise<void>): Promise<void> {
     this.stopping.abort();
-    const stopped = Promise.all([this.repeats.stop(), this.round?.runner.stop().catch(() => undefined), this.working]);
+    const ended = Promise.all([this.repeats.stop(), this.round?.runner.stop().catch(() => undefined), working]);
     const patienceMs = Math.max(1000, this.config.shutdownTimeout * 1000 - RESERVED_TO_STOP_MS);
-    await Promise.race([stopped, sleep(patienceMs, undefined, { ref: false }).then(() => this.giveBack())]);
+    await Promise.race([ended, sleep(patienceMs, undefined, { ref: false }).then(() => this.giveBack())]);
   }
 
   /** graphile-worker ends where it could not finish a job, which is what happens when the database goes away. */
@@ -75,7 +84,7 @@ export class JobsWorker implements BeforeApplicationShutdown {
 
   /** Works jobs until something ends it. */
   private async workRound(): Promise<void> {
-    const pool = new pg.Pool({
+    const pool = new Pool({
       connectionString: this.config.databaseUrl,
       application_name: 'stoa jobs',
       max: CONNECTIONS,
@@ -84,14 +93,9 @@ export class JobsWorker implements BeforeApplicationShutdown {
       query_timeout: 10_000,
       statement_timeout: 10_000,
     });
-    const clients = new Set<pg.PoolClient>();
     const ignore = (): void => undefined; // Whoever speaks to the database next finds out.
     pool.on('error', ignore);
-    pool.on('connect', (client) => {
-      client.on('error', ignore);
-      clients.add(client);
-    });
-    pool.on('remove', (client) => clients.delete(client));
+    pool.on('connect', (client) => client.on('error', ignore));
 
     const events: WorkerEvents = new EventEmitter();
     let id = '';
@@ -117,8 +121,8 @@ export class JobsWorker implements BeforeApplicationShutdown {
       this.round?.heartbeat.stop();
       void this.round?.runner.stop().catch(ignore);
       this.round = undefined;
-      // Also those that wait for an answer which is never to come.
-      for (const client of clients) void client.end();
+      // Also the connections that wait for an answer which is never to come.
+      pool.giveUp();
       void pool.end().catch(ignore);
     }
   }
@@ -180,5 +184,5 @@ const toCronItem = ({ name, cron }: Schedule) => ({
   match: cron,
   identifier: name,
   // One of them waiting is enough, however many times were missed.
-  options: { backfillPeriod: DAY_MS, jobKey: `schedule ${name}` },
+  options: { backfillPeriod: DAY_MS, jobKey: `schedule ${name}`, maxAttempts: DEFAULT_ATTEMPTS },
 });

@@ -65,7 +65,10 @@ export class LedgerController {
     return page.map(toEntry);
   }
 
-  /** Whether the books are right: both totals of every currency are 0 */
+  /**
+   * Get the trial balance
+   * @remarks The books are right where both totals of every currency are 0
+   */
   @Get('ledger/trial-balance')
   @Requires('admin')
   @Answers(200, TrialBalanceView, { each: true })
@@ -75,7 +78,7 @@ export class LedgerController {
 
   /** Send money to another account */
   @Post('transfers')
-  @Answers(201, TransferView)
+  @Answers(201, TransferView, { fails: ['INSUFFICIENT_FUNDS', 'CURRENCY_MISMATCH'] })
   async transfer(@Body() body: TransferDto, @CurrentUser() user: Principal): Promise<Created<TransferView>> {
     const transfer = await this.ledger.transfer(body, user);
     return new Created(`/transfers/${transfer.id}`, toTransfer(transfer));

@@ -42,7 +42,7 @@ export class DepositDto {
   @Amount({ min: 1 })
   amount: number;
 
-  /** @example Opening balance */
+  /** @example "Opening balance" */
   @Optional()
   @Text(0, 1000)
   note?: string;
@@ -68,7 +68,7 @@ export class AccountView {
 
   currency: string;
 
-  @ApiProperty({ type: 'integer', description: "In the currency's minor unit" })
+  @ApiProperty({ type: 'integer', description: "In the currency's minor unit", example: 48001 })
   balance: number;
 
   createdAt: Date;
@@ -87,12 +87,17 @@ export class EntryView {
   @ApiProperty({ format: 'uuid' })
   transferId: string;
 
-  @ApiProperty({ type: 'integer', description: "In the currency's minor unit; negative for what went out" })
+  @ApiProperty({
+    type: 'integer',
+    description: "In the currency's minor unit; negative for what went out",
+    example: -1999,
+  })
   amount: number;
 
-  @ApiProperty({ type: 'integer' })
+  @ApiProperty({ type: 'integer', example: 48001 })
   balanceAfter: number;
 
+  /** @example transfer */
   kind: string;
 
   createdAt: Date;
@@ -101,18 +106,18 @@ export class EntryView {
 export class TrialBalanceView {
   currency: string;
 
-  @ApiProperty({ type: 'integer' })
+  @ApiProperty({ type: 'integer', minimum: 0, example: 12 })
   accounts: number;
 
-  @ApiProperty({ type: 'integer' })
+  @ApiProperty({ type: 'integer', minimum: 0, example: 34 })
   entries: number;
 
   /** 0, or the books are wrong */
-  @ApiProperty({ type: 'integer' })
+  @ApiProperty({ type: 'integer', example: 0 })
   balanceTotal: number;
 
   /** 0, or the books are wrong */
-  @ApiProperty({ type: 'integer' })
+  @ApiProperty({ type: 'integer', example: 0 })
   entriesTotal: number;
 }
 
@@ -120,6 +125,7 @@ export class TransferView {
   @ApiProperty({ format: 'uuid' })
   id: string;
 
+  /** @example transfer */
   kind: string;
 
   @ApiProperty({ format: 'uuid' })
@@ -128,12 +134,12 @@ export class TransferView {
   @ApiProperty({ format: 'uuid' })
   toAccountId: string;
 
-  @ApiProperty({ type: 'integer', description: "In the currency's minor unit" })
+  @ApiProperty({ type: 'integer', description: "In the currency's minor unit", example: 1999 })
   amount: number;
 
   currency: string;
 
-  @ApiProperty({ type: 'string', nullable: true })
+  @ApiProperty({ type: 'string', nullable: true, example: 'Rent' })
   note: string | null;
 
   createdAt: Date;

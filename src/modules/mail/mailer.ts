@@ -65,7 +65,8 @@ export class Mailer implements OnModuleInit {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const transport = nodemailer.createTransport({ streamTransport: true, buffer: true });
     const { message } = await transport.sendMail(this.messageOf(mail));
-    const name = join(folder, `${new Date().toISOString().replaceAll(/[:.]/g, '-')}-${mail.template}`);
+    const time = new Date().toISOString().replaceAll(/[:.]/g, '-');
+    const name = join(folder, `${time}-${mail.template}-${mail.messageId.replaceAll(/\W/g, '').slice(-8)}`);
     for (const [end, content] of [
       ['html', mail.html],
       ['eml', message],

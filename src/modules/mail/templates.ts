@@ -110,34 +110,27 @@ function toText(paragraphs: readonly Paragraph[]): string {
 
 function toHtml(subject: string, paragraphs: readonly Paragraph[]): string {
   const blocks = paragraphs.map((each) =>
-    typeof each === 'string' ? html`<p>${onOneLine(each)}</p>` : button(each.label, each.url),
+    typeof each === 'string' ? markup`<p>${onOneLine(each)}</p>` : button(each.label, onOneLine(each.url)),
   );
   return [
-    html`<!doctype html>
-      <html lang="en">
-        <head>
-          <meta charset="utf-8" />
-          <title>${subject}</title>
-        </head>
-      </html>`,
-    `<body style="margin:0;padding:24px;font:16px/1.5 sans-serif;color:#1a1a1a">`,
-    `<div style="max-width:560px;margin:auto">`,
+    '<!doctype html>',
+    markup`<html lang="en"><head><meta charset="utf-8"><title>${subject}</title></head>`,
+    '<body style="margin:0;padding:24px;font:16px/1.5 sans-serif;color:#1a1a1a">',
+    '<div style="max-width:560px;margin:auto">',
     ...blocks,
-    `</div></body></html>`,
+    '</div></body></html>',
+    '',
   ].join('\n');
 }
 
-/** Only the web's own links: one that runs a script is shown and leads nowhere. */
+const BUTTON =
+  'display:inline-block;padding:10px 18px;border-radius:6px;background:#1a4fd6;color:#fff;text-decoration:none';
+
+/** Only the web's own links: one that would run a script is shown and leads nowhere. */
 function button(label: string, url: string): string {
-  if (!/^https?:\/\//i.test(url)) return html`<p>${onOneLine(url)}</p>`;
-  return html`<p>
-      <a
-        href="${url}"
-        style="display:inline-block;padding:10px 18px;border-radius:6px;background:#1a4fd6;color:#fff;text-decoration:none"
-        >${label}</a
-      >
-    </p>
-    <p style="font-size:13px;color:#666">${url}</p>`;
+  const shown = markup`<p style="font-size:13px;color:#666">${url}</p>`;
+  if (!/^https?:\/\//i.test(url)) return shown;
+  return markup`<p><a href="${url}" style="${BUTTON}">${label}</a></p>` + shown;
 }
 
 const ENTITIES: Readonly<Record<string, string>> = {
@@ -149,9 +142,7 @@ const ENTITIES: Readonly<Record<string, string>> = {
 };
 
 /** HTML in which every value is taken for text. */
-export function html(parts: TemplateStringsArray, ...values: string[]): string {
-  return String.raw(
-    { raw: parts },
-    ...values.map((value) => value.replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? '')),
-  );
+export function markup(parts: TemplateStringsArray, ...values: string[]): string {
+  const escaped = values.map((value) => value.replaceAll(/[&<>"']/g, (character) => ENTITIES[character] ?? ''));
+  return String.raw({ raw: parts }, ...escaped);
 }

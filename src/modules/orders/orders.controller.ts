@@ -42,13 +42,16 @@ export class OrdersController {
 
   /** Place an order */
   @Post('orders')
-  @Answers(201, OrderView, { conflict: 'Not enough stock' })
+  @Answers(201, OrderView, { fails: ['INSUFFICIENT_STOCK'] })
   async place(@Body() body: PlaceOrderDto, @CurrentUser() user: Principal): Promise<Created<OrderView>> {
     const order = await this.orders.place(user.id, body);
     return new Created(`/orders/${order.id}`, toOrder(order));
   }
 
-  /** List orders: yours, or everybody's for moderators */
+  /**
+   * List orders
+   * @remarks Yours, or everybody's for moderators
+   */
   @Get('orders')
   @Answers(200, [ListedOrderView])
   async list(@Query() query: OrdersQuery, @CurrentUser() user: Principal): Promise<Page<ListedOrderView>> {
@@ -76,7 +79,7 @@ export class OrdersController {
   /** Pay an order */
   @Post('orders/:id/payments')
   @ApiId()
-  @Answers(201, PaymentView, { conflict: 'The order is not pending' })
+  @Answers(201, PaymentView, { fails: ['INVALID_TRANSITION', 'INSUFFICIENT_FUNDS', 'CURRENCY_MISMATCH'] })
   async pay(
     @Id() id: string,
     @Body() body: PayOrderDto,
@@ -171,7 +174,7 @@ export class OrdersController {
   /** Place an order for a user */
   @Post('users/:id/orders')
   @ApiId()
-  @Answers(201, OrderView, { conflict: 'Not enough stock' })
+  @Answers(201, OrderView, { fails: ['INSUFFICIENT_STOCK'] })
   async placeForUser(
     @Id() id: string,
     @Body() body: PlaceOrderDto,

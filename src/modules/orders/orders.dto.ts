@@ -41,7 +41,7 @@ export class PlaceOrderDto {
   @Type(() => OrderItemDto)
   items: OrderItemDto[];
 
-  /** @example Please ring twice */
+  /** @example "Please ring twice" */
   @Optional()
   @Text(0, 1000)
   note?: string;
@@ -52,7 +52,7 @@ export class PlaceOrderDto {
 }
 
 export class UpdateOrderDto {
-  /** @example Leave it with the neighbours */
+  /** @example "Leave it with the neighbours" */
   @Optional()
   @Text(0, 1000)
   note?: string;
@@ -158,16 +158,21 @@ export class OrderItemView {
   @ApiProperty({ format: 'uuid' })
   productId: string;
 
+  /** @example DESK-OAK-160 */
   sku: string;
 
+  /** @example "Oak desk" */
   name: string;
 
-  @ApiProperty({ type: 'integer' })
+  /** @example 2 */
+  @Integer(1, 10_000)
   quantity: number;
 
+  /** @example 44900 */
   @Amount()
   unitPrice: number;
 
+  /** @example 89800 */
   @Amount()
   total: number;
 }
@@ -187,7 +192,10 @@ export class OrderView {
   @ApiProperty({ format: 'uuid' })
   id: string;
 
-  /** For people to read out */
+  /**
+   * For people to read out
+   * @example SO-7K4M-2Q9X
+   */
   number: string;
 
   @ApiProperty({ format: 'uuid' })
@@ -198,15 +206,16 @@ export class OrderView {
 
   currency: string;
 
+  /** @example 89800 */
   @Amount()
   total: number;
 
   items: OrderItemView[];
 
-  @ApiProperty({ type: 'string', nullable: true })
+  @ApiProperty({ type: 'string', nullable: true, example: 'Please ring twice' })
   note: string | null;
 
-  @ApiProperty({ type: 'object', additionalProperties: { type: 'string' } })
+  @ApiProperty({ type: 'object', additionalProperties: { type: 'string' }, example: { campaign: 'spring' } })
   metadata: Record<string, string>;
 
   createdAt: Date;
@@ -253,7 +262,11 @@ export class PaymentView {
   @ApiProperty({ format: 'uuid' })
   transferId: string;
 
-  @ApiProperty({ type: 'integer', description: "In the currency's minor unit; negative for what was given back" })
+  /**
+   * In the currency's minor unit; negative for what was paid back
+   * @example 89800
+   */
+  @ApiProperty({ type: 'integer' })
   amount: number;
 
   currency: string;

@@ -27,7 +27,7 @@ export class UsersController {
   /** Create a user */
   @Post()
   @Requires('admin')
-  @Answers(201, UserView, { conflict: 'The email is taken' })
+  @Answers(201, UserView, { fails: ['EMAIL_TAKEN'] })
   async create(@Body() body: CreateUserDto): Promise<Created<UserView>> {
     const user = await this.users.create(body);
     return new Created(`/users/${user.id}`, toUser(user));
@@ -51,7 +51,7 @@ export class UsersController {
   /** Replace a user's email and name */
   @Put(':id')
   @ApiId()
-  @Answers(200, UserView, { conflict: 'The email is taken, or this is the last admin' })
+  @Answers(200, UserView, { conflict: 'This is the last admin', fails: ['EMAIL_TAKEN'] })
   async replace(@Id() id: string, @Body() body: ReplaceUserDto, @CurrentUser() user: Principal): Promise<UserView> {
     return toUser(await this.users.update(id, body, user));
   }
@@ -59,7 +59,7 @@ export class UsersController {
   /** Change a user */
   @Patch(':id')
   @ApiId()
-  @Answers(200, UserView, { conflict: 'The email is taken, or this is the last admin' })
+  @Answers(200, UserView, { conflict: 'This is the last admin', fails: ['EMAIL_TAKEN'] })
   async update(@Id() id: string, @Body() body: UpdateUserDto, @CurrentUser() user: Principal): Promise<UserView> {
     return toUser(await this.users.update(id, body, user));
   }

@@ -12,7 +12,7 @@ export class CreateUserDto {
   @MaxLength(254)
   email: string;
 
-  /** @example Ann Archer */
+  /** @example "Ann Archer" */
   @Name()
   name: string;
 
@@ -26,7 +26,10 @@ export class CreateUserDto {
 }
 
 export class ReplaceUserDto extends PickType(CreateUserDto, ['email', 'name', 'role'] as const) {
-  /** Needed to change one's own email */
+  /**
+   * Needed to change one's own email
+   * @example Correct-Horse-7
+   */
   @Optional()
   @IsString()
   @MaxLength(1000)
@@ -40,7 +43,7 @@ export class UpdateUserDto {
   @MaxLength(254)
   email?: string;
 
-  /** @example Ann Archer */
+  /** @example "Ann Archer" */
   @Optional()
   @Name()
   name?: string;
@@ -50,7 +53,10 @@ export class UpdateUserDto {
   @IsIn(ROLES)
   role?: Role;
 
-  /** Needed to change one's own email */
+  /**
+   * Needed to change one's own email
+   * @example Correct-Horse-7
+   */
   @Optional()
   @IsString()
   @MaxLength(1000)

@@ -1,0 +1,108 @@
+import { setImmediate as afterPolling, setTimeout as sleep } from 'node:timers/promises';
+import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
+import type { Logger } from 'pino';
+import pg from 'pg';
+import { DataSource } from 'typeorm';
+import { Config } from '../config.js';
+import { Log } from '../telemetry/logger.js';
+import { poolOf } from './data-source.js';
+import type { Pool } from './pool.js';
+
+/** With the interval: a silent database is noticed, and everybody who waits for it told, within 3 s. */
+const SILENCE_MS = 2000;
+const INTERVAL_MS = 500;
+const INTERVAL_WHILE_AWAY_MS = 250;
+
+/**
+ * Asks the database over and over whether it is there, over a connection of its own. A stopped database refuses, but
+ * one that is frozen or behind a broken network says nothing at all, and who waits for its answer would wait for ever.
+ */
+@Injectable()
+export class DatabaseMonitor implements OnModuleInit, OnModuleDestroy {
+  private readonly pool: Pool;
+  private client: pg.Client | undefined;
+  private asking: Promise<boolean> | undefined;
+  private isStopped = false;
+
+  constructor(
+    dataSource: DataSource,
+    private readonly config: Config,
+    @Log() private readonly logger: Logger,
+  ) {
+    this.pool = poolOf(dataSource);
+  }
+
+  onModuleInit(): void {
+    void this.run();
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    this.isStopped = true;
+    await this.asking;
+    this.drop();
+  }
+
+  /** Whether it answers now; known after 2 s at the latest. */
+  answers(): Promise<boolean> {
+    this.asking ??= this.ask().finally(() => {
+      this.asking = undefined;
+    });
+    return this.asking;
+  }
+
+  private async run(): Promise<void> {
+    for (let isUp = true; !this.isStopped;) {
+      const answers = await this.answers();
+      if (answers !== isUp) {
+        isUp = answers;
+        if (isUp) {
+          this.logger.info('The database is back');
+          this.pool.resume();
+        } else {
+          this.logger.warn('The database is away');
+          this.pool.giveUp();
+        }
+      }
+      await sleep(isUp ? INTERVAL_MS : INTERVAL_WHILE_AWAY_MS, undefined, { ref: false });
+    }
+  }
+
+  private async ask(): Promise<boolean> {
+    const kept = this.client;
+    let outcome = kept === undefined ? 'refused' : await outcomeOf(kept.query('SELECT 1'));
+    if (outcome === 'answered') return true;
+    this.drop();
+    // That one connection was cut says nothing about the next; silence does.
+    if (outcome === 'silent' || this.isStopped) return false;
+
+    const client = new pg.Client({ connectionString: this.config.databaseUrl, application_name: 'stoa monitor' });
+    client.on('error', () => undefined);
+    this.client = client;
+    outcome = await outcomeOf(client.connect().then(() => client.query('SELECT 1')));
+    if (outcome !== 'answered') this.drop();
+    return outcome === 'answered';
+  }
+
+  private drop(): void {
+    this.client?.connection.stream.destroy();
+    this.client = undefined;
+  }
+}
+
+type Outcome = 'answered' | 'refused' | 'silent';
+
+async function outcomeOf(asked: Promise<unknown>): Promise<Outcome> {
+  const over = new AbortController();
+  const answer = asked
+    .then(
+      (): Outcome => 'answered',
+      (): Outcome => 'refused',
+    )
+    .finally(() => {
+      over.abort();
+    });
+  const silence = sleep<Outcome>(SILENCE_MS, 'silent', { signal: over.signal }).catch((): Outcome => 'silent');
+  if ((await Promise.race([answer, silence])) === 'silent') await afterPolling();
+  // Where this process itself was too busy, the answer is there and had only not been read yet.
+  return Promise.race([answer, Promise.resolve<Outcome>('silent')]);
+}

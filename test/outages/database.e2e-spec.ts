@@ -1,0 +1,114 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Answer, type App, dataOf, failureOf, NOTHING, startApp, type UserClient } from '../app.js';
+import { Gate } from '../gate.js';
+
+jest.setTimeout(180_000);
+
+const ROUNDS = process.env.OUTAGES === 'full' ? 50 : 3;
+
+/** How long it took, too. */
+const timed = async (answer: Promise<Answer>): Promise<Answer & { took: number }> => {
+  const start = Date.now();
+  return { ...(await answer), took: Date.now() - start };
+};
+
+describe('a database that goes away', () => {
+  let gate: Gate;
+  let app: App;
+  let user: UserClient;
+  beforeAll(async () => {
+    gate = await Gate.to(process.env.TEST_SERVER_URL!);
+    app = await startApp({}, (url) => gate.through(url));
+    user = await app.register();
+  });
+  afterEach(() => {
+    gate.open();
+  });
+  afterAll(async () => {
+    await app.stop();
+    await gate.close();
+  });
+
+  const statusOf = async (path: string): Promise<number> => (await app.request('GET', path)).status;
+  const worksWithin = async (milliseconds: number): Promise<boolean> => {
+    for (const deadline = Date.now() + milliseconds; Date.now() < deadline; await sleep(50)) {
+      if ((await user.get('/orders')).status === 200) return true;
+    }
+    return false;
+  };
+
+  it.each([
+    ['says nothing any more', () => gate.silence()],
+    ['refuses', () => gate.shut()],
+  ])('and %s: 503 within 3 s, alive all along, and at work again within 5 s', async (_, vanish) => {
+    vanish();
+    // More than there are connections, so that some wait for one.
+    const answers = await Promise.all(Array.from({ length: 30 }, () => timed(user.get('/orders'))));
+    for (const answer of answers) {
+      expect(failureOf(answer)).toBe('503 SERVICE_UNAVAILABLE');
+      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0);
+      expect(answer.took).toBeLessThan(3000);
+    }
+    const ready = await timed(app.request('GET', '/health/ready'));
+    expect([ready.status, ready.body.checks.database]).toEqual([503, 'disconnected']);
+    expect(ready.took).toBeLessThan(3000);
+    expect(await statusOf('/health')).toBe(503);
+    expect(await statusOf('/health/live')).toBe(200);
+    // Known by now: nobody waits for it any more.
+    expect((await timed(user.post('/accounts', { currency: 'EUR' }))).took).toBeLessThan(500);
+
+    gate.open();
+    expect(await worksWithin(5000)).toBe(true);
+    expect(await statusOf('/health/ready')).toBe(200);
+    const said = app.logs().map(({ msg }) => msg);
+    expect(said.filter((message) => message === 'The database is away').length).toBeGreaterThan(0);
+    expect(said.at(-1)).not.toBe('The database is away');
+  });
+
+  it('is asked again over another connection when all are cut', async () => {
+    gate.cut();
+    expect(await worksWithin(2000)).toBe(true);
+  });
+
+  it('leaves nothing behind, however often', async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const running = Promise.all(Array.from({ length: 20 }, () => user.get(`/orders/${NOTHING}`)));
+      if (round % 3 === 0) gate.silence();
+      else if (round % 3 === 1) gate.shut();
+      else gate.cut();
+      for (const { status } of await running) expect([404, 503]).toContain(status);
+      gate.open();
+      expect(await worksWithin(5000)).toBe(true);
+    }
+    const [{ connections }] = (await app.sql(
+      `SELECT count(*)::int AS connections FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name IN ('stoa', 'stoa monitor')`,
+    )) as [{ connections: number }];
+    expect(connections).toBeLessThanOrEqual(11);
+    dataOf(await user.get('/orders'));
+  });
+});
+
+describe('a database that is too slow for what comes', () => {
+  it('is kept from more: who comes late is refused at once, and who waits gets their answer', async () => {
+    const app = await startApp({ DATABASE_POOL_MAX: '1' });
+    try {
+      const user = await app.register();
+      const [{ pid }] = (await app.sql(
+        `SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'stoa'`,
+      )) as [{ pid: number }];
+      // A process that is stopped holds on to what it does, and so to the only connection.
+      process.kill(pid, 'SIGSTOP');
+      const waiting = Promise.all(Array.from({ length: 5 }, () => user.get('/orders')));
+      await sleep(5500);
+      const late = await timed(user.get('/orders'));
+      process.kill(pid, 'SIGCONT');
+      expect(failureOf(late)).toBe('503 SERVICE_UNAVAILABLE');
+      expect(late.took).toBeLessThan(500);
+      expect((await waiting).map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
+      expect((await user.get('/orders')).status).toBe(200);
+    } finally {
+      await app.stop();
+    }
+  });
+});
