@@ -43,6 +43,8 @@ export class CatalogueService {
     const seesAll = may(by, 'read');
     const { status = seesAll ? undefined : 'active' } = filters;
     if (!seesAll && status !== 'active') throw new ForbiddenError('Only moderators see products that are not active');
+    if (page.sortBy === 'relevance' && filters.q === undefined)
+      throw ValidationError.of('sortBy', 'can be relevance only where there is a q');
     return this.products.findPage({ ...filters, ...(status && { status }) }, page, by?.id ?? null);
   }
 

@@ -31,6 +31,12 @@ export type ProductChanges = Partial<Omit<NewProduct, 'stock'>>;
 @Index('products_by_created_at', { synchronize: false })
 @Index('products_by_price', { synchronize: false })
 @Index('products_by_name', { synchronize: false })
+@Index('products_by_status_and_created_at', { synchronize: false })
+@Index('products_by_status_and_price', { synchronize: false })
+@Index('products_by_status_and_name', { synchronize: false })
+@Index('products_by_currency', { synchronize: false })
+@Index('products_by_title_words', { synchronize: false })
+@Index('products_by_words', { synchronize: false })
 export class Product {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'products_pkey' })
   id: string;
@@ -70,6 +76,13 @@ export class Product {
   /** The sequence of its latest event: counts what `version` counts, and the adjustments of its stock. */
   @Column('integer')
   sequence: number;
+  /** The words of the name and the sku, for searching: kept by the database. */
+  @Column({ type: 'tsvector', insert: false, update: false, select: false })
+  titleWords?: never;
+
+  /** Those and the description's. */
+  @Column({ type: 'tsvector', insert: false, update: false, select: false })
+  words?: never;
 
   static offer({ sku, name, description = '', price, currency, stock = 0, status = 'draft' }: NewProduct): Product {
     const now = new Date();

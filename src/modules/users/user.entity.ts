@@ -24,6 +24,9 @@ export interface UserName {
 @Index('users_by_updated_at', { synchronize: false })
 @Index('users_by_email', { synchronize: false })
 @Index('users_by_name', { synchronize: false })
+@Index('users_by_role', { synchronize: false })
+@Index('users_by_part_of_email', { synchronize: false })
+@Index('users_by_part_of_name', { synchronize: false })
 @Index('users_admins', { synchronize: false })
 export class User {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'users_pkey' })

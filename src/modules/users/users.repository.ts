@@ -20,7 +20,8 @@ const LIST: ListDefinition<User> = {
     createdAt: { sql: 'user.createdAt', type: 'timestamptz', of: (user) => user.createdAt },
     updatedAt: { sql: 'user.updatedAt', type: 'timestamptz', of: (user) => user.updatedAt },
     email: { sql: 'user.emailKey', type: 'text', of: (user) => user.emailKey ?? '' },
-    name: { sql: 'user.name', type: 'text', of: (user) => user.name },
+    // Whatever the case. Other than that, in the order of the database's collation.
+    name: { sql: 'lower(user.name)', type: 'text' },
   },
   defaultSort: { by: 'createdAt', order: 'desc' },
 };
