@@ -9,6 +9,7 @@ export class CreateUsers1763690000000 implements MigrationInterface {
         email_key text,
         name text NOT NULL,
         role text NOT NULL,
+        rights_version integer NOT NULL,
         password_hash text,
         email_verified boolean NOT NULL,
         created_at timestamptz(3) NOT NULL,
@@ -23,7 +24,12 @@ export class CreateUsers1763690000000 implements MigrationInterface {
     await runner.query(`CREATE INDEX users_by_created_at ON users (created_at, id) WHERE erased_at IS NULL`);
     await runner.query(`CREATE INDEX users_by_updated_at ON users (updated_at, id) WHERE erased_at IS NULL`);
     await runner.query(`CREATE INDEX users_by_email ON users (email_key, id) WHERE erased_at IS NULL`);
-    await runner.query(`CREATE INDEX users_by_name ON users (name, id) WHERE erased_at IS NULL`);
+    await runner.query(`CREATE INDEX users_by_name ON users (lower(name), id) WHERE erased_at IS NULL`);
+    await runner.query(`CREATE INDEX users_by_role ON users (role, created_at, id) WHERE erased_at IS NULL`);
+    // For what an email or a name contains.
+    await runner.query(`CREATE EXTENSION IF NOT EXISTS pg_trgm`);
+    await runner.query(`CREATE INDEX users_by_part_of_email ON users USING gin (email_key gin_trgm_ops)`);
+    await runner.query(`CREATE INDEX users_by_part_of_name ON users USING gin (name gin_trgm_ops)`);
     await runner.query(`CREATE INDEX users_admins ON users (id) WHERE role = 'admin'`);
   }
 

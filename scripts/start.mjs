@@ -1,9 +1,11 @@
-// `npm start`: builds where there is no build yet, or the sources are newer than it, and serves.
+// `npm start`, `npm run seed`: builds where there is no build yet, or the sources are newer than it, and runs the program.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-const ENTRY = 'dist/src/main.js';
+const PROGRAM = process.argv[2] === 'seed' ? 'seed' : 'main';
+if (PROGRAM === 'seed') process.argv.splice(2, 1);
+const ENTRY = `dist/src/${PROGRAM}.js`;
 
 const newest = (path) =>
   statSync(path).isDirectory()

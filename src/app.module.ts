@@ -29,6 +29,7 @@ import { OrdersModule } from './modules/orders/index.js';
 import { UsersModule } from './modules/users/index.js';
 import { WebhooksModule } from './modules/webhooks/index.js';
 import { Redis } from './redis/redis.js';
+import { SignalsModule } from './signals/signals.module.js';
 import { LOGGER } from './telemetry/logger.js';
 import { Metrics } from './telemetry/metrics.js';
 
@@ -75,6 +76,7 @@ export class AppModule {
       imports: [
         { module: FoundationsModule, providers: values, exports: values },
         DatabaseModule.over(dataSource, cursorKey),
+        SignalsModule,
         ThrottlerModule.forRoot(rateLimits(config)),
         LimitsModule,
         AuthModule,

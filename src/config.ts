@@ -1,6 +1,8 @@
+import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { parseEnv } from 'node:util';
+import { readPreviousKeys, readPrivateKey } from './signing-keys.js';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 
@@ -28,8 +30,12 @@ export class Config {
   declare readonly databasePool: { min: number; max: number; idleMs: number; acquireMs: number };
   declare readonly dataDir: string;
   declare readonly migrate: boolean;
-  /** Signs tokens and cursors. Unset: one is made and kept in `dataDir`. */
+  /** Signs tokens where there is no private key, and cursors. With neither set one is made and kept in `dataDir`. */
   declare readonly jwtSecret: string | undefined;
+  /** Signs tokens; a secret beside it still verifies those that it has signed. */
+  declare readonly jwtPrivateKey: KeyObject | undefined;
+  /** Keys that signed tokens in the past: they verify, and sign no more. */
+  declare readonly jwtPreviousKeys: readonly KeyObject[];
   declare readonly accessTokenTtl: number;
   declare readonly refreshTokenTtl: number;
   declare readonly refreshReuseGrace: number;
@@ -130,7 +136,11 @@ export function readConfig(environment: Environment = withDotEnv(process.env)): 
     redisUrl: read.url('REDIS_URL', ['redis:', 'rediss:'], { required: inProduction }),
     dataDir: read.text('DATA_DIR', /^[^\0]+$/, 'a folder') ?? '.data',
     migrate: read.oneOf('MIGRATE', ['on', 'off'], 'on') === 'on',
-    jwtSecret: read.text('JWT_SECRET', /^.{32,}$/s, 'at least 32 characters', { required: inProduction }),
+    jwtSecret: read.text('JWT_SECRET', /^.{32,}$/s, 'at least 32 characters', {
+      required: inProduction && !read.has('JWT_PRIVATE_KEY'),
+    }),
+    jwtPrivateKey: read.parsed('JWT_PRIVATE_KEY', readPrivateKey, PRIVATE_KEY_RULE),
+    jwtPreviousKeys: read.parsed('JWT_PREVIOUS_KEYS', readPreviousKeys, PREVIOUS_KEYS_RULE) ?? [],
     accessTokenTtl: read.integer('ACCESS_TOKEN_TTL', 900, { min: 1 }),
     refreshTokenTtl: read.integer('REFRESH_TOKEN_TTL', 604_800, { min: 1 }),
     refreshReuseGrace: read.integer('REFRESH_REUSE_GRACE', 10, { min: 0 }),
@@ -180,6 +190,10 @@ const SCHEDULE_RULE = `1 to ${MOST_ATTEMPTS} waits of 0 to ${LONGEST_WAIT} secon
 const MAILBOX = /^([^\s@<>,]+@[^\s@<>,]+|[^\r\n<>@,"]+ <[^\s@<>,]+@[^\s@<>,]+>)$/;
 const PASSWORD_RULE = '8 to 128 characters with an upper-case letter and a digit';
 
+const PRIVATE_KEY_RULE = 'an unencrypted private key in PEM: EC P-256 (ES256), or RSA of at least 2048 bits (RS256)';
+const PREVIOUS_KEYS_RULE =
+  'earlier keys: secrets of at least 32 characters, separated by commas, and private or public keys in PEM';
+
 /** An address or a network, or one of those that have a name. */
 function isNetwork(text: string): boolean {
   if (['loopback', 'linklocal', 'uniquelocal'].includes(text)) return true;
@@ -226,6 +240,12 @@ class Reader {
       return required ? this.fault(name, `is required in production: ${rule}`) : undefined;
     }
     return pattern.test(value) ? value : this.fault(name, `must be ${rule}`);
+  }
+
+  /** What `parse` makes of the value; `undefined` from it, or an error, means that the value is not acceptable. */
+  parsed<T>(name: string, parse: (value: string) => T | undefined, rule: string): T | undefined {
+    if (!this.has(name)) return undefined;
+    return parse(this.environment[name] ?? '') ?? this.fault(name, `must be ${rule}`);
   }
 
   integer(name: string, fallback: number, { min, max = 2_147_483_647 }: { min: number; max?: number }): number {

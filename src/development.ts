@@ -9,7 +9,7 @@ export async function fillIn(
   config: Config,
   say: (line: string) => void,
 ): Promise<{ config: Config; embedded: EmbeddedPostgres | undefined }> {
-  const jwtSecret = config.jwtSecret ?? keptSecret(config.dataDir);
+  const jwtSecret = config.jwtSecret ?? (config.jwtPrivateKey ? undefined : keptSecret(config.dataDir));
   if (config.databaseUrl !== undefined) return { config: config.with({ jwtSecret }), embedded: undefined };
   const embedded = await startEmbeddedPostgres({ dataDir: config.dataDir, say });
   return { config: config.with({ jwtSecret, databaseUrl: embedded.url }), embedded };

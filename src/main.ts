@@ -84,13 +84,13 @@ interface Parts {
 
 async function createApp(parts: Parts): Promise<NestFastifyApplication> {
   const { config, logger, dataSource, redis, metrics, drain } = parts;
-  const cursorKey = new CursorKey(Buffer.from(hkdfSync('sha256', config.jwtSecret ?? '', '', 'stoa cursors', 32)));
+  const cursorKey = new CursorKey(Buffer.from(hkdfSync('sha256', secretOf(config), '', 'stoa cursors', 32)));
   const app: NestFastifyApplication = await NestFactory.create<NestFastifyApplication>(
     AppModule.on({ config, logger, dataSource, cursorKey, redis, metrics }),
     createAdapter({ config, logger, metrics, drain, pool: poolOf(dataSource), failures: () => app.get(ErrorFilter) }),
     { logger: new NestLogger(logger), bodyParser: false, abortOnError: false },
   );
-  app.setGlobalPrefix('api', { exclude: ['health', 'health/live', 'health/ready'] });
+  app.setGlobalPrefix('api', { exclude: ['health', 'health/live', 'health/ready', '.well-known/jwks.json'] });
   app.enableVersioning({ type: VersioningType.URI, defaultVersion: API_VERSIONS });
   if (config.corsOrigins.length > 0) {
     app.enableCors({
@@ -112,6 +112,13 @@ async function createApp(parts: Parts): Promise<NestFastifyApplication> {
   });
   serveDocument(app, document);
   return app;
+}
+
+/** What every replica knows and nobody else: other keys are derived from it. */
+function secretOf({ jwtSecret, jwtPrivateKey }: Config): Buffer {
+  if (jwtSecret !== undefined) return Buffer.from(jwtSecret);
+  if (jwtPrivateKey !== undefined) return jwtPrivateKey.export({ format: 'der', type: 'pkcs8' });
+  throw new Error('There is no key to sign with');
 }
 
 const EXPOSED_HEADERS = [

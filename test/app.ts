@@ -192,10 +192,7 @@ export class App {
   /** Ends it as an operator would, removes all that it used, and returns its exit code. */
   async stop(): Promise<number | null> {
     const code = (await this.server?.stop()) ?? null;
-    if (this.ownsDatabase) {
-      const name = new URL(this.databaseUrl).pathname.slice(1);
-      await query(process.env.TEST_SERVER_URL!, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
-    }
+    if (this.ownsDatabase) await dropDatabase(this.databaseUrl);
     await rm(this.settings.DATA_DIR, { recursive: true, force: true, maxRetries: 3 });
     return code;
   }
@@ -290,10 +287,16 @@ async function exchange(url: URL, method: string, options: RequestOptions = {}):
   return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(text) : undefined, text };
 }
 
-async function cloneDatabase(): Promise<string> {
+/** A database of its own, as it is after all migrations. Whoever made it drops it. */
+export async function cloneDatabase(): Promise<string> {
   const { TEST_SERVER_URL: server, TEST_TEMPLATE: template } = process.env;
   if (server === undefined || template === undefined) throw new Error('test/global-setup.ts has not run');
   const name = `${template.replace('template', 'test')}_${randomBytes(6).toString('hex')}`;
   await query(server, `CREATE DATABASE ${name} TEMPLATE ${template}`);
   return withDatabase(server, name);
+}
+
+export async function dropDatabase(url: string): Promise<void> {
+  const name = new URL(url).pathname.slice(1);
+  await query(process.env.TEST_SERVER_URL!, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
 }

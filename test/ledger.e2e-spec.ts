@@ -1,4 +1,8 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { resolve } from 'node:path';
 import { type App, type Client, dataOf, failureOf, fieldsOf, NOTHING, startApp, type UserClient } from './app.js';
+import { cleanEnvironment } from './environment.js';
 
 describe('the ledger', () => {
   let app: App;
@@ -141,8 +145,144 @@ describe('the ledger', () => {
     expect(sums).toContainEqual({ currency: 'JPY', accounts: 2, entries: 2, balanceTotal: 0, entriesTotal: 0 });
   });
 
+  it('lists the accounts of everybody to moderators, and of one if they wish', async () => {
+    const [ann, bob, moderator] = [await app.register('Ann'), await app.register('Bob'), await app.moderator()];
+    const [anns, bobs] = [await app.funded(ann, 0), await app.funded(bob, 0)];
+    const idsOf = async (client: Client, query: string) =>
+      dataOf(await client.get(`/accounts?${query}`)).map(({ id }: any) => id);
+    expect(await idsOf(moderator, 'limit=2')).toEqual([bobs, anns]);
+    expect(await idsOf(moderator, `userId=${ann.id}`)).toEqual([anns]);
+    expect(await idsOf(ann, `userId=${ann.id}`)).toEqual([anns]);
+    expect(failureOf(await ann.get(`/accounts?userId=${bob.id}`))).toBe('403 FORBIDDEN');
+  });
+
+  it('takes no sum that a JSON number can not carry, and counts on up to it', async () => {
+    const [ann, bob] = [await app.register('Ann'), await app.register('Bob')];
+    const [anns, bobs] = [await app.funded(ann, 0, 'CHF'), await app.funded(bob, 0, 'CHF')];
+    const most = Number.MAX_SAFE_INTEGER;
+    const deposit = (accountId: string, amount: number) => admin.post('/deposits', { accountId, amount });
+    dataOf(await deposit(anns, most - 1), 201);
+    // The outside world owes as much as it has given: it has come to its end before any account can.
+    for (const answer of [await deposit(anns, 2), await deposit(bobs, most)]) {
+      expect(failureOf(answer)).toBe('422 VALIDATION_ERROR');
+      expect(fieldsOf(answer)).toEqual(['amount']);
+    }
+    dataOf(await deposit(bobs, 1), 201);
+    dataOf(await transfer(bob, bobs, anns, 1), 201);
+    expect(await balanceOf(anns)).toBe(most);
+    dataOf(await transfer(ann, anns, bobs, most), 201);
+    expect(await balanceOf(bobs)).toBe(most);
+    const sums = dataOf(await admin.get('/ledger/trial-balance'));
+    expect(sums).toContainEqual({ currency: 'CHF', accounts: 3, entries: 8, balanceTotal: 0, entriesTotal: 0 });
+  });
+
   it('changes no entry, whoever asks', async () => {
     await app.funded(await app.register(), 100);
     expect((await admin.delete(`/transfers/${NOTHING}`)).status).toBe(405);
+  });
+
+  describe('is held by the database, which', () => {
+    let anns: string;
+    let bobs: string;
+    beforeAll(async () => {
+      [anns, bobs] = [
+        await app.funded(await app.register('Ann'), 100),
+        await app.funded(await app.register('Bob'), 100),
+      ];
+    });
+    // The rules that are checked at commit are checked at once outside of a transaction.
+    const refused = (sql: string, values?: unknown[]) => expect(app.sql(sql, values)).rejects;
+    const insert = (entries: [accountId: string, amount: number][], amount = 5) => {
+      const rows = entries.map(
+        ([account, sum]) => `(gen_random_uuid(), (SELECT id FROM made), '${account}', ${sum}, now())`,
+      );
+      return app.sql(
+        `BEGIN;
+         CREATE TEMPORARY TABLE made AS SELECT gen_random_uuid() AS id;
+         INSERT INTO transfers (id, kind, from_account_id, to_account_id, amount, currency, created_at)
+         SELECT id, 'transfer', '${anns}', '${bobs}', ${amount}, 'EUR', now() FROM made;
+         ${rows.length > 0 ? `INSERT INTO ledger_entries (id, transfer_id, account_id, amount, created_at) VALUES ${rows.join()};` : ''}
+         COMMIT`,
+      );
+    };
+
+    it('changes and deletes no entry and no transfer', async () => {
+      for (const table of ['ledger_entries', 'transfers']) {
+        await refused(`UPDATE ${table} SET amount = amount + 1`).toThrow(`${table} are never changed`);
+        await refused(`DELETE FROM ${table}`).toThrow(`${table} are never changed`);
+        await refused(`TRUNCATE ${table} CASCADE`).toThrow('never changed');
+      }
+    });
+
+    it('sets no balance but by an entry', async () => {
+      await refused('UPDATE accounts SET balance = balance + 1').toThrow('is the sum of its entries');
+      await refused('UPDATE accounts SET entries = 0 WHERE entries > 0').toThrow('is the sum of its entries');
+      await refused(
+        `INSERT INTO accounts (id, kind, currency, balance, entries, created_at)
+         VALUES (gen_random_uuid(), 'shop', 'SEK', 1, 0, now())`,
+      ).toThrow('is the sum of its entries');
+    });
+
+    it('takes no transfer that makes or loses money', async () => {
+      const uneven = /do not sum to zero/;
+      await expect(insert([[anns, -5], [bobs, 6]])).rejects.toThrow(uneven); // prettier-ignore
+      await expect(insert([[anns, -5]])).rejects.toThrow(uneven);
+      await expect(insert([])).rejects.toThrow(uneven);
+      await expect(insert([[anns, 5], [bobs, -5]])).rejects.toThrow(uneven); // prettier-ignore
+      await refused(
+        `INSERT INTO ledger_entries (id, transfer_id, account_id, amount, created_at)
+         SELECT gen_random_uuid(), transfer_id, $1, 7, now() FROM ledger_entries WHERE account_id = $2`,
+        [anns, bobs],
+      ).toThrow(uneven);
+      await insert([[anns, -5], [bobs, 5]]); // prettier-ignore
+      expect([await balanceOf(anns), await balanceOf(bobs)]).toEqual([95, 105]);
+    });
+
+    it('lets no user’s balance go below zero', async () => {
+      await expect(insert([[anns, -1000], [bobs, 1000]], 1000)).rejects.toThrow('accounts_balance_check'); // prettier-ignore
+    });
+  });
+
+  describe('verified by its script', () => {
+    const verify = async (): Promise<{ code: number | null; output: string }> => {
+      const script = spawn(process.execPath, [resolve(__dirname, '../dist/src/verify-ledger.js')], {
+        env: { ...cleanEnvironment(), NODE_ENV: 'test', DATABASE_URL: app.databaseUrl, DATA_DIR: app.dataDir },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      let output = '';
+      script.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
+      const [code] = (await once(script, 'close')) as [number | null];
+      return { code, output };
+    };
+    /** What nobody but a superuser who means it can do. */
+    const force = (sql: string) => app.sql(`BEGIN; SET LOCAL session_replication_role = replica; ${sql}; COMMIT`);
+
+    it('is found right, and each wrong account and transfer is named', async () => {
+      const right = await verify();
+      expect(right.output).toMatch(/^\d+ accounts and \d+ transfers checked, nothing wrong\n$/);
+      expect(right.code).toBe(0);
+
+      const [anns, bobs] = [await app.funded(await app.register(), 500), await app.funded(await app.register(), 500)];
+      const entryOf = `(SELECT id FROM ledger_entries WHERE account_id = '${bobs}')`;
+      await force(`UPDATE accounts SET balance = 501 WHERE id = '${anns}'`);
+      await force(`UPDATE ledger_entries SET amount = 499 WHERE id = ${entryOf}`);
+      try {
+        const wrong = await verify();
+        expect(wrong.code).toBe(1);
+        const lines = wrong.output.trimEnd().split('\n');
+        expect(lines).toHaveLength(4);
+        expect(lines.filter((line) => line.startsWith('account')).join()).toContain(
+          `account ${anns} (user EUR): balance 501`,
+        );
+        expect(lines.filter((line) => line.startsWith('account')).join()).toContain(`account ${bobs} (user EUR)`);
+        expect(lines.filter((line) => line.startsWith('transfer'))).toEqual([
+          expect.stringMatching(/\(deposit 500 EUR\): its 2 entries sum to -1$/),
+        ]);
+        expect(lines.at(-1)).toMatch(/3 wrong$/);
+      } finally {
+        await force(`UPDATE accounts SET balance = 500 WHERE id = '${anns}'`);
+        await force(`UPDATE ledger_entries SET amount = 500 WHERE id = ${entryOf}`);
+      }
+    });
   });
 });

@@ -1,4 +1,5 @@
 import { ADMIN, type App, dataOf, failureOf, fieldsOf, NOTHING, PASSWORD, startApp, type UserClient } from './app.js';
+import { mailTo } from './mails.js';
 
 describe('users', () => {
   let app: App;
@@ -109,6 +110,10 @@ describe('users', () => {
     it('a role is for admins to give', async () => {
       const ann = await app.register('Ann');
       expect(failureOf(await ann.patch(`/users/${ann.id}`, { role: 'admin' }))).toBe('403 FORBIDDEN');
+      // Not even the one they have.
+      expect(failureOf(await ann.patch(`/users/${ann.id}`, { role: 'user' }))).toBe('403 FORBIDDEN');
+      const whole = { email: ann.user.email, name: 'Ann', role: 'user' };
+      expect(failureOf(await ann.put(`/users/${ann.id}`, whole))).toBe('403 FORBIDDEN');
       expect(failureOf(await moderator.patch(`/users/${ann.id}`, { role: 'moderator' }))).toBe('403 FORBIDDEN');
       expect(dataOf(await admin.get(`/users/${ann.id}`)).role).toBe('user');
     });
@@ -147,6 +152,36 @@ describe('users', () => {
       );
       const again = { email: ann.user.email, name: 'Ann', password: PASSWORD };
       dataOf(await app.anonymous.post('/auth/register', again), 201);
+    });
+
+    it('leaves nothing of the person anywhere, and keeps what happened', async () => {
+      const ann = await app.register('Ann Unforgettable');
+      const agent = { 'user-agent': 'Unforgettable/1.0' };
+      const body = { email: ann.user.email, password: PASSWORD };
+      dataOf(await app.anonymous.post('/auth/login', body, agent));
+      dataOf(await ann.patch(`/users/${ann.id}`, { name: 'Ann Unforgettable II' }));
+      // What is to be mailed is gone once it is sent.
+      for (const template of ['welcome', 'new-session']) await mailTo(app, ann.user.email, template);
+      expect((await ann.delete(`/users/${ann.id}`)).status).toBe(204);
+
+      const tables = await app.sql(
+        `SELECT table_schema, table_name FROM information_schema.tables
+         WHERE table_schema NOT IN ('pg_catalog', 'information_schema') AND table_type = 'BASE TABLE'`,
+      );
+      for (const { table_schema, table_name } of tables) {
+        const text = JSON.stringify(await app.sql(`SELECT * FROM ${String(table_schema)}.${String(table_name)}`));
+        for (const trace of [ann.user.email, 'nforgettable'])
+          expect([table_name, text.includes(trace)]).toEqual([table_name, false]);
+      }
+      const events = await app.sql('SELECT type, sequence, data FROM events WHERE resource_id = $1 ORDER BY sequence', [
+        ann.id,
+      ]);
+      expect(events.map(({ type, sequence }) => [type, sequence])).toEqual([
+        ['user.created', 1],
+        ['user.updated', 2],
+        ['user.deleted', 3],
+      ]);
+      for (const { data } of events) expect(data).toMatchObject({ id: ann.id, email: '', name: 'Erased user' });
     });
 
     it('waits until no money is left, and keeps the orders', async () => {

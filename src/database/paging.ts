@@ -50,7 +50,8 @@ export class Page<T> {
 export interface SortKey<T> {
   sql: string;
   type: 'timestamptz' | 'text' | 'bigint';
-  of(row: T): Date | string | number;
+  /** Left out where the row itself does not have it: then it is read beside the row. */
+  of?(row: T): Date | string | number;
 }
 
 export interface ListDefinition<T> {
@@ -62,6 +63,22 @@ export interface ListDefinition<T> {
   defaultSort: { by: string; order: SortOrder };
   /** There is always a next cursor, so that a reader who has come to the end can ask for what came since. */
   followed?: boolean;
+}
+
+/** A row's place in its list. */
+export interface Position {
+  key: Date | string | number;
+  id: string;
+}
+
+/** Where a page starts, and how many rows it may show. */
+export interface Start<M> {
+  limit: number;
+  sortOrder: SortOrder;
+  /** The last row that was seen; undefined on the first page. */
+  after: Position | undefined;
+  /** What the first page found out and the next ones have to go by. */
+  memo: M | undefined;
 }
 
 export class InvalidCursor extends MalformedError {
@@ -87,6 +104,7 @@ export class Pager {
 
   /**
    * @param scope everything else that the cursor is bound to: the filters, and who asks
+   * @param memo kept in the cursor: see `start`
    * @throws InvalidCursor, ValidationError
    */
   async page<T extends ObjectLiteral & { id: string }>(
@@ -94,45 +112,75 @@ export class Pager {
     list: ListDefinition<T>,
     request: PageRequest,
     scope: unknown,
+    memo?: unknown,
   ): Promise<Page<T>> {
-    const { limit = DEFAULT_LIMIT, sortBy = list.defaultSort.by, sortOrder = list.defaultSort.order } = request;
-    const sortKey = list.sortKeys[sortBy];
+    const { by, order } = sortOf(list, request);
+    const sortKey = list.sortKeys[by];
     if (sortKey === undefined)
       throw ValidationError.of('sortBy', `must be one of ${Object.keys(list.sortKeys).join(', ')}`);
 
-    const direction = sortOrder === 'asc' ? 'ASC' : 'DESC';
+    const direction = order === 'asc' ? 'ASC' : 'DESC';
     const id = `${query.alias}.id`;
-    query.orderBy(sortKey.sql, direction).addOrderBy(id, direction);
+    if (sortKey.of === undefined) query.addSelect(sortKey.sql, 'sort_key').orderBy('sort_key', direction);
+    else query.orderBy(sortKey.sql, direction);
+    query.addOrderBy(id, direction);
 
-    if (request.page !== undefined) return this.byOffset(query, request.page, limit, request.cursor);
+    if (request.page !== undefined) return this.byOffset(query, request);
 
-    const binding = JSON.stringify([list.name, sortBy, sortOrder, scope]);
-    if (request.cursor !== undefined) {
-      const after = this.open(request.cursor, binding);
+    const { limit, after } = this.start(list, request, scope);
+    if (after !== undefined) {
       query.andWhere(
         `(${sortKey.sql}, ${id}) ${direction === 'ASC' ? '>' : '<'} (:after::${sortKey.type}, :afterId::${list.idType ?? 'uuid'})`,
-        {
-          after: after.key,
-          afterId: after.id,
-        },
+        { after: after.key, afterId: after.id },
       );
     }
-    const rows = await query.limit(limit + 1).getMany();
+    const { entities, raw } = await query.limit(limit + 1).getRawAndEntities<{ sort_key: string | number }>();
+    const keyOf = (row: T, index: number) => sortKey.of?.(row) ?? raw[index]?.sort_key ?? '';
+    return this.walked(entities, keyOf, list, request, scope, memo);
+  }
+
+  /**
+   * For a list that fetches by itself: what its request, and the cursor in it, say of where to start.
+   *
+   * @throws InvalidCursor
+   */
+  start<M, T>(list: ListDefinition<T>, request: PageRequest, scope: unknown): Start<M> {
+    const { limit = DEFAULT_LIMIT, cursor } = request;
+    const sortOrder = sortOf(list, request).order;
+    if (cursor === undefined) return { limit, sortOrder, after: undefined, memo: undefined };
+    const [key, id, memo] = this.open(cursor, bindingOf(list, request, scope));
+    return { limit, sortOrder, after: { key, id }, memo: memo as M | undefined };
+  }
+
+  /**
+   * The page of a walk, with the cursor that goes on from it.
+   *
+   * @param rows one more than `limit`, where there are more
+   */
+  walked<T extends { id: string }>(
+    rows: readonly T[],
+    keyOf: (row: T, index: number) => Position['key'],
+    list: ListDefinition<T>,
+    request: PageRequest,
+    scope: unknown,
+    memo?: unknown,
+  ): Page<T> {
+    const { limit = DEFAULT_LIMIT } = request;
     const items = rows.slice(0, limit);
     const hasNext = rows.length > limit;
     const last = items.at(-1);
+    const binding = bindingOf(list, request, scope);
     let nextCursor =
-      last && (hasNext || list.followed) ? this.seal({ key: sortKey.of(last), id: last.id }, binding) : null;
+      last && (hasNext || list.followed) ? this.seal([keyOf(last, items.length - 1), last.id, memo], binding) : null;
     // Nothing new: go on asking from the same place, or from the very beginning.
     if (last === undefined && list.followed) nextCursor = request.cursor ?? this.seal(BEGINNING, binding);
     return new Page(items, { limit, nextCursor, hasNext });
   }
 
+  /** @throws ValidationError */
   private async byOffset<T extends ObjectLiteral>(
     query: SelectQueryBuilder<T>,
-    page: number,
-    limit: number,
-    cursor: string | undefined,
+    { page = 1, limit = DEFAULT_LIMIT, cursor }: PageRequest,
   ): Promise<Page<T>> {
     if (cursor !== undefined) throw ValidationError.of('page', 'can not be given with cursor');
     if (page * limit > DEEPEST_OFFSET) {
@@ -147,20 +195,19 @@ export class Pager {
     return new Page(items, { page, limit, total, totalPages, hasNext: page < totalPages, hasPrev: page > 1 });
   }
 
-  private seal(position: { key: Date | string | number; id: string }, binding: string): string {
-    const payload = Buffer.from(JSON.stringify([position.key, position.id]));
+  private seal(content: Content, binding: string): string {
+    const payload = Buffer.from(JSON.stringify(content));
     return Buffer.concat([this.tag(payload, binding), payload]).toString('base64url');
   }
 
-  private open(cursor: string, binding: string): { key: string | number; id: string } {
+  private open(cursor: string, binding: string): Content {
     const bytes = Buffer.from(cursor, 'base64url');
     const tag = bytes.subarray(0, TAG_BYTES);
     const payload = bytes.subarray(TAG_BYTES);
     // Node's decoder skips what is not base64url: only the one spelling that we gave out is ours.
     const ours = bytes.toString('base64url') === cursor && tag.length === TAG_BYTES;
     if (!ours || !timingSafeEqual(tag, this.tag(payload, binding))) throw new InvalidCursor();
-    const [key, id] = JSON.parse(payload.toString()) as [string | number, string];
-    return { key, id };
+    return JSON.parse(payload.toString()) as Content;
   }
 
   private tag(payload: Buffer, binding: string): Buffer {
@@ -170,5 +217,23 @@ export class Pager {
 }
 
 const TAG_BYTES = 16;
+
+/** What is in a cursor: the last row's key and id, and the memo. */
+type Content = [key: Position['key'], id: string, memo: unknown];
+
+function sortOf<T>({ defaultSort }: ListDefinition<T>, { sortBy, sortOrder }: PageRequest) {
+  return { by: sortBy ?? defaultSort.by, order: sortOrder ?? defaultSort.order };
+}
+
+/** All that a cursor is bound to. In whatever order a client wrote its parameters, they say the same. */
+function bindingOf<T>(list: ListDefinition<T>, request: PageRequest, scope: unknown): string {
+  const { by, order } = sortOf(list, request);
+  return JSON.stringify([list.name, by, order, scope], (_, value: unknown) =>
+    typeof value === 'object' && value !== null && !Array.isArray(value)
+      ? Object.fromEntries(Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1)))
+      : value,
+  );
+}
+
 /** Before every row, upwards; a followed list is sorted by a number. */
-const BEGINNING = { key: 0, id: NIL };
+const BEGINNING: Content = [0, NIL, undefined];

@@ -4,7 +4,7 @@ import { UnavailableError } from '../errors.js';
 type Connected = (error: Error | undefined, client?: pg.PoolClient, release?: (error?: Error) => void) => void;
 
 /** A request that comes while somebody has waited for a connection for so long is better refused. */
-const LONGEST_WAIT_MS = 5000;
+const LONGEST_WAIT_MS = 8_000;
 
 /** The pool of connections, which can be told that the database is away: then nobody waits for it any longer. */
 export class Pool extends pg.Pool {

@@ -13,6 +13,7 @@ type First = (manager: EntityManager) => Promise<void>;
 /** A transaction that begins with its first statement, so that none is open while a password is hashed before it. */
 class Work {
   private begun: Promise<QueryRunner> | undefined;
+  readonly afterCommit: (() => void)[] = [];
 
   constructor(
     private readonly dataSource: DataSource,
@@ -84,6 +85,16 @@ export class UnitOfWork {
     return this.current.getStore() !== undefined;
   }
 
+  /**
+   * Lets something in this process follow once the running unit has committed, and never if it does not; at once outside
+   * of one. For what is in memory only: work that has to happen for certain is a job.
+   */
+  afterCommit(effect: () => void): void {
+    const unit = this.current.getStore();
+    if (unit === undefined) effect();
+    else unit.afterCommit.push(effect);
+  }
+
   /** What a repository speaks to: the transaction of the running unit, or the pool outside of one. */
   async manager(): Promise<EntityManager> {
     return this.current.getStore()?.manager() ?? this.dataSource.manager;
@@ -94,6 +105,7 @@ export class UnitOfWork {
     try {
       const result = await this.current.run(unit, work);
       await unit.commit();
+      for (const effect of unit.afterCommit) effect();
       return result;
     } catch (error) {
       await unit.rollback();

@@ -12,7 +12,7 @@ export abstract class ListQuery implements PageRequest {
   /** Where the last answer ended: its `nextCursor` */
   @Optional()
   @IsString()
-  @MaxLength(2000)
+  @MaxLength(8000)
   cursor?: string;
 
   /** A page by its number, with totals; not together with `cursor` */

@@ -32,7 +32,8 @@ export function Answers(
 ): MethodDecorator {
   const isList = Array.isArray(view);
   const type = isList ? view[0] : view;
-  const item = type && { $ref: getSchemaPath(type) };
+  // 204 has no body; any other answer that says nothing says so.
+  const item = type ? { $ref: getSchemaPath(type) } : status === 204 ? null : { type: 'null' };
   const data = item && (isList ? { type: 'array', maxItems: 100, items: item } : item);
   const all = options.each === true && item ? { type: 'array', items: item } : data;
   return applyDecorators(

@@ -100,7 +100,7 @@ describe('a database that is too slow for what comes', () => {
       // A process that is stopped holds on to what it does, and so to the only connection.
       process.kill(pid, 'SIGSTOP');
       const waiting = Promise.all(Array.from({ length: 5 }, () => user.get('/orders')));
-      await sleep(5500);
+      await sleep(8300);
       const late = await timed(user.get('/orders'));
       process.kill(pid, 'SIGCONT');
       expect(failureOf(late)).toBe('503 SERVICE_UNAVAILABLE');

@@ -1,8 +1,10 @@
 import { ApiProperty, PickType } from '@nestjs/swagger';
-import { IsEmail, IsString, MaxLength } from 'class-validator';
-import { Name } from '../../http/fields.js';
-import { NewPassword, toUser, UserView } from '../users/index.js';
-import type { TokenPair } from './auth.service.js';
+import { IsEmail, IsIn, IsString, MaxLength } from 'class-validator';
+import { Name, Optional } from '../../http/fields.js';
+import { ListQuery } from '../../http/list-query.dto.js';
+import { GivenPassword, NewPassword, toUser, UserView } from '../users/index.js';
+import type { Session } from './session.entity.js';
+import type { TokenPair } from './sessions.service.js';
 
 export class RegisterDto {
   /** @example ann@example.com */
@@ -21,10 +23,68 @@ export class RegisterDto {
 
 export class LoginDto extends PickType(RegisterDto, ['email'] as const) {
   /** @example Correct-Horse-7 */
-  @IsString()
-  @MaxLength(1000)
+  @GivenPassword()
   password: string;
 }
+
+export class ForgotPasswordDto extends PickType(RegisterDto, ['email'] as const) {}
+
+/** The token of a mailed link. */
+export class UserTokenDto {
+  /** @example kX0vB3nUe9m1tqYw5cR7sJd2fHg4aLzP6oNiQbVxEyM */
+  @IsString()
+  @MaxLength(1000)
+  token: string;
+}
+
+export class ResetPasswordDto extends UserTokenDto {
+  /** @example Correct-Horse-8 */
+  @NewPassword()
+  password: string;
+}
+
+export class ChangePasswordDto {
+  /** @example Correct-Horse-7 */
+  @GivenPassword()
+  currentPassword: string;
+
+  /** @example Correct-Horse-8 */
+  @NewPassword()
+  newPassword: string;
+}
+
+export class SessionsQuery extends ListQuery {
+  @Optional()
+  @IsIn(['createdAt'])
+  sortBy?: 'createdAt';
+}
+
+export class SessionView {
+  @ApiProperty({ format: 'uuid' })
+  id: string;
+  createdAt: Date;
+  /** When it began or was refreshed last */
+  lastUsedAt: Date;
+  expiresAt: Date;
+  @ApiProperty({ type: 'string', nullable: true })
+  ip: string | null;
+  @ApiProperty({ type: 'string', nullable: true })
+  userAgent: string | null;
+  /** Whether it is the one that asks */
+  current: boolean;
+}
+
+export const toSession =
+  (currentId: string) =>
+  ({ id, createdAt, lastUsedAt, expiresAt, ip, userAgent }: Session): SessionView => ({
+    id,
+    createdAt,
+    lastUsedAt,
+    expiresAt,
+    ip,
+    userAgent,
+    current: id === currentId,
+  });
 
 export class RefreshDto {
   @IsString()

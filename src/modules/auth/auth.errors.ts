@@ -1,4 +1,4 @@
-import { type ErrorCode, UnauthorizedError } from '../../errors.js';
+import { type ErrorCode, NotFoundError, UnauthorizedError, ValidationError } from '../../errors.js';
 
 export class InvalidCredentials extends UnauthorizedError {
   override readonly code: ErrorCode = 'INVALID_CREDENTIALS';
@@ -31,5 +31,18 @@ export class TokenReused extends UnauthorizedError {
   override readonly code: ErrorCode = 'TOKEN_REUSED';
   constructor() {
     super('This refresh token was used before: the session has been ended');
+  }
+}
+
+export class SessionNotFound extends NotFoundError {
+  constructor() {
+    super('No such session');
+  }
+}
+
+/** Unknown, used or too old: nobody is told which. */
+export class BadUserToken extends ValidationError {
+  constructor() {
+    super('The request is not valid', [{ field: 'token', message: 'is not good any more: ask for a new one' }]);
   }
 }

@@ -1,19 +1,25 @@
-import { createHash, createHmac, createSecretKey, type KeyObject, randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
 import { Config } from '../../config.js';
 import { type Role, ROLES } from '../../permissions.js';
 import { InvalidToken, TokenExpired } from './auth.errors.js';
+import { Keys } from './keys.js';
 
 const ISSUER = 'stoa';
 const AUDIENCE = 'stoa';
 const LONGEST = 4096;
+const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
+/** Verified access tokens that are remembered: about 1 KB each. */
+const REMEMBERED = 10_000;
 
 export interface AccessClaims {
   sub: string;
   email: string;
   roles: [Role];
   sid: string;
+  /** The version of the user's rights that the token was made for. Travels in front of the `jti`. */
+  rights: number;
 }
 
 export interface RefreshClaims {
@@ -22,39 +28,65 @@ export interface RefreshClaims {
   jti: string;
 }
 
-/** Signs and checks tokens, as RFC 8725 advises: one algorithm, and issuer, audience and type are always checked. */
+interface Payload extends RefreshClaims {
+  type: 'access' | 'refresh';
+  exp: number;
+  email?: unknown;
+  roles?: unknown;
+}
+
+/**
+ * Signs and checks tokens, as RFC 8725 advises: one algorithm for each key, none that the token could choose, and issuer,
+ * audience, type and times always checked.
+ */
 @Injectable()
 export class Tokens {
-  private readonly key: KeyObject;
+  private readonly verified = new Map<string, { claims: AccessClaims; exp: number }>();
 
   constructor(
     private readonly jwt: JwtService,
+    private readonly keys: Keys,
     private readonly config: Config,
-  ) {
-    // A KeyObject made once: jsonwebtoken turns a plain string into one at every call.
-    this.key = createSecretKey(Buffer.from(config.jwtSecret ?? ''));
+  ) {}
+
+  access({ rights, ...claims }: AccessClaims): string {
+    const jti = `${rights}.${randomUUID()}`;
+    return this.sign({ ...claims, type: 'access', jti }, new Date(), this.config.accessTokenTtl);
   }
 
-  access(claims: AccessClaims): string {
-    return this.sign({ ...claims, type: 'access', jti: randomUUID() }, new Date(), this.config.accessTokenTtl);
-  }
-
-  /** The same claims at the same time give the same token. */
+  /** The same claims at the same time give a token of the same id; of the same spelling too, unless ES256 signs it. */
   refresh({ sub, sid, jti }: RefreshClaims, issuedAt: Date): string {
     return this.sign({ sub, sid, jti, type: 'refresh' }, issuedAt, this.config.refreshTokenTtl);
   }
 
-  /** The id of the token that follows this one: only we can tell it, and we need not store it. */
+  /**
+   * The id of the token that follows this one, so that it need not be stored to be given out again. To know it is of no
+   * use: a token counts by its signature. So no key goes into it, and it stays the same when the keys are changed.
+   */
   successorOf(jti: string): string {
-    return createHmac('sha256', this.key).update(`successor of ${jti}`).digest('base64url');
+    return createHash('sha256').update(`stoa: successor of ${jti}`).digest('base64url');
   }
 
-  /** @throws InvalidToken, TokenExpired */
+  /**
+   * A token that was verified before is remembered for as long as it lives, and costs no signature again.
+   *
+   * @throws InvalidToken, TokenExpired
+   */
   verifyAccess(token: string): AccessClaims {
-    const claims = this.verify(token, 'access');
-    const [role] = claims.roles ?? [];
-    if (claims.email === undefined || !ROLES.includes(role as Role)) throw new InvalidToken();
-    return claims as AccessClaims;
+    const known = this.verified.get(token);
+    if (known !== undefined) {
+      this.verified.delete(token);
+      if (isPast(known.exp)) throw new TokenExpired();
+      this.verified.set(token, known); // now the one used last
+      return known.claims;
+    }
+    const { sub, sid, jti, exp, email, roles } = this.verify(token, 'access');
+    const [role] = Array.isArray(roles) ? (roles as unknown[]) : [];
+    if (typeof email !== 'string' || !ROLES.some((each) => each === role)) throw new InvalidToken();
+    const rights = Number(/^\d{1,9}(?=\.)/.exec(jti)?.[0] ?? 0);
+    const claims: AccessClaims = { sub, email, roles: [role as Role], sid, rights };
+    this.remember(token, { claims, exp });
+    return claims;
   }
 
   /** @throws InvalidToken, TokenExpired */
@@ -62,29 +94,71 @@ export class Tokens {
     return this.verify(token, 'refresh');
   }
 
-  private sign(claims: object, issuedAt: Date, ttl: number): string {
-    const iat = Math.floor(issuedAt.getTime() / 1000);
-    const payload = { ...claims, iss: ISSUER, aud: AUDIENCE, iat, exp: iat + ttl };
-    return this.jwt.sign(payload, { secret: this.key as unknown as string, algorithm: 'HS256' });
+  private remember(token: string, entry: { claims: AccessClaims; exp: number }): void {
+    this.verified.set(token, entry);
+    if (this.verified.size <= REMEMBERED) return;
+    for (const oldest of this.verified.keys()) {
+      this.verified.delete(oldest);
+      return;
+    }
   }
 
-  private verify(token: string, type: 'access' | 'refresh'): RefreshClaims & Partial<AccessClaims> {
+  private sign(claims: object, issuedAt: Date, ttl: number): string {
+    const { kid, algorithm, privateKey } = this.keys.signing;
+    const iat = Math.floor(issuedAt.getTime() / 1000);
+    const payload = { ...claims, iss: ISSUER, aud: AUDIENCE, iat, exp: iat + ttl };
+    // jsonwebtoken takes a KeyObject, which its Nest wrapper's types forget.
+    return this.jwt.sign(payload, { secret: privateKey as unknown as string, algorithm, keyid: kid });
+  }
+
+  private verify(token: string, type: Payload['type']): Payload {
     if (token.length > LONGEST) throw new InvalidToken();
-    let claims: RefreshClaims & Partial<AccessClaims> & { type?: string };
-    try {
-      claims = this.jwt.verify(token, {
-        secret: this.key as unknown as string,
-        algorithms: ['HS256'],
-        issuer: ISSUER,
-        audience: AUDIENCE,
-      });
-    } catch (error) {
-      throw error instanceof Error && error.name === 'TokenExpiredError' ? new TokenExpired() : new InvalidToken();
+    const payload = this.payloadOf(token);
+    const { sub, sid, jti, exp } = payload;
+    const whole = isUuid(sub) && isUuid(sid) && typeof jti === 'string' && Number.isFinite(exp);
+    if (!whole || payload.type !== type) throw new InvalidToken();
+    // Last, so that "expired" is said only of what would have been good.
+    if (isPast(exp)) throw new TokenExpired();
+    return payload;
+  }
+
+  /** What a token says that one of our keys has signed. */
+  private payloadOf(token: string): Payload {
+    for (const { key, algorithm } of this.keys.candidates(headerOf(token))) {
+      try {
+        return this.jwt.verify<Payload>(token, {
+          secret: key as unknown as string,
+          algorithms: [algorithm],
+          issuer: ISSUER,
+          audience: AUDIENCE,
+          ignoreExpiration: true,
+        });
+      } catch {
+        // Not this key, or not for us.
+      }
     }
-    if (claims.type !== type) throw new InvalidToken();
-    return claims;
+    throw new InvalidToken();
   }
 }
 
 /** What is stored of a token: good to recognise it by, and for nothing else. */
-export const hashOf = (jti: string): string => createHash('sha256').update(jti).digest('base64url');
+export const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('base64url');
+
+/** @throws InvalidToken for what has no header that we understand in full */
+function headerOf(token: string): { kid?: unknown; alg?: unknown } {
+  let header: unknown;
+  try {
+    header = JSON.parse(Buffer.from(token.slice(0, token.indexOf('.')), 'base64url').toString());
+  } catch {
+    throw new InvalidToken();
+  }
+  if (typeof header !== 'object' || header === null) throw new InvalidToken();
+  const { typ = 'JWT', crit, ...rest } = header as { typ?: unknown; crit?: unknown };
+  // RFC 7515: `crit` lists extensions that must be understood, and we know none.
+  if (crit !== undefined || typeof typ !== 'string' || typ.toUpperCase() !== 'JWT') throw new InvalidToken();
+  return rest;
+}
+
+const isPast = (seconds: number): boolean => seconds * 1000 <= Date.now();
+
+const isUuid = (value: unknown): boolean => typeof value === 'string' && UUID.test(value);

@@ -107,7 +107,11 @@ export class AdjustStockDto {
 }
 
 export class ProductsQuery extends ListQuery {
-  /** Contained in the name, the sku or the description, whatever the case */
+  /**
+   * Words to look for in the name, the sku and the description: all of them, whatever their case, accents and endings.
+   * A word that no product has stands for those that are nearly the same.
+   * @example oak desk
+   */
   @Optional()
   @QueryText(200)
   q?: string;
@@ -136,9 +140,10 @@ export class ProductsQuery extends ListQuery {
   @QueryBoolean()
   inStock?: boolean;
 
+  /** `relevance`, the best match first, is for searches, and the default there; names are sorted whatever their case */
   @Optional()
-  @IsIn(['createdAt', 'price', 'name'])
-  sortBy?: 'createdAt' | 'price' | 'name';
+  @IsIn(['createdAt', 'price', 'name', 'relevance'])
+  sortBy?: 'createdAt' | 'price' | 'name' | 'relevance';
 }
 
 export class ProductView {

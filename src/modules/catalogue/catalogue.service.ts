@@ -43,6 +43,8 @@ export class CatalogueService {
     const seesAll = may(by, 'read');
     const { status = seesAll ? undefined : 'active' } = filters;
     if (!seesAll && status !== 'active') throw new ForbiddenError('Only moderators see products that are not active');
+    if (page.sortBy === 'relevance' && filters.q === undefined)
+      throw ValidationError.of('sortBy', 'can be relevance only where there is a q');
     return this.products.findPage({ ...filters, ...(status && { status }) }, page, by?.id ?? null);
   }
 
@@ -109,31 +111,29 @@ export class CatalogueService {
   /**
    * Takes the stock for an order, all of it or none, and holds the products until the unit of work ends.
    *
+   * @param wanted each product once
    * @returns a line for each that is wanted, in their order
    * @throws ValidationError for products that can not be ordered, InsufficientStock with every shortage
    */
   take(wanted: readonly Quantity[]): Promise<Line[]> {
     return this.unitOfWork.run(async () => {
-      const products = await this.products.lockByIds(wanted.map(({ productId }) => productId));
+      const offers = await this.products.take(wanted);
       const unknown: ErrorDetail[] = [];
       const shortages: Shortage[] = [];
       const lines: Line[] = [];
       for (const [index, { productId, quantity }] of wanted.entries()) {
-        const product = products.get(productId);
-        if (!product?.isOnSale) {
+        const offer = offers.get(productId);
+        if (offer?.status !== 'active') {
           unknown.push({ field: `items[${index}].productId`, message: 'is not a product that can be ordered' });
           continue;
         }
-        const { sku, name, price, currency, stock } = product;
+        const { sku, name, price, currency, stock } = offer;
         lines.push({ productId, sku, name, quantity, unitPrice: price, currency });
-        // A product that is asked for twice has less left for the second time.
-        if (product.has(quantity)) product.take(quantity);
-        else
+        if (stock < quantity)
           shortages.push({ field: `items[${index}].quantity`, productId, sku, requested: quantity, available: stock });
       }
       if (unknown.length > 0) throw new ValidationError('The request is not valid', unknown);
       if (shortages.length > 0) throw new InsufficientStock(shortages);
-      await this.products.writeStock([...products.values()]);
       return lines;
     });
   }

@@ -31,6 +31,12 @@ export type ProductChanges = Partial<Omit<NewProduct, 'stock'>>;
 @Index('products_by_created_at', { synchronize: false })
 @Index('products_by_price', { synchronize: false })
 @Index('products_by_name', { synchronize: false })
+@Index('products_by_status_and_created_at', { synchronize: false })
+@Index('products_by_status_and_price', { synchronize: false })
+@Index('products_by_status_and_name', { synchronize: false })
+@Index('products_by_currency', { synchronize: false })
+@Index('products_by_title_words', { synchronize: false })
+@Index('products_by_words', { synchronize: false })
 export class Product {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'products_pkey' })
   id: string;
@@ -70,6 +76,13 @@ export class Product {
   /** The sequence of its latest event: counts what `version` counts, and the adjustments of its stock. */
   @Column('integer')
   sequence: number;
+  /** The words of the name and the sku, for searching: kept by the database. */
+  @Column({ type: 'tsvector', insert: false, update: false, select: false })
+  titleWords?: never;
+
+  /** Those and the description's. */
+  @Column({ type: 'tsvector', insert: false, update: false, select: false })
+  words?: never;
 
   static offer({ sku, name, description = '', price, currency, stock = 0, status = 'draft' }: NewProduct): Product {
     const now = new Date();
@@ -117,22 +130,12 @@ export class Product {
 
   /** By hand. @throws InsufficientStock, ValidationError */
   adjustStock(delta: number): void {
-    this.take(-delta);
-    this.sequence += 1;
-  }
-
-  /** @throws InsufficientStock, ValidationError */
-  take(quantity: number): void {
-    if (!this.has(quantity)) {
-      throw new InsufficientStock([{ productId: this.id, sku: this.sku, requested: quantity, available: this.stock }]);
+    if (this.stock + delta < 0) {
+      throw new InsufficientStock([{ productId: this.id, sku: this.sku, requested: -delta, available: this.stock }]);
     }
-    if (this.stock - quantity > MAX_STOCK)
-      throw ValidationError.of('delta', `must not bring the stock over ${MAX_STOCK}`);
-    this.stock -= quantity;
-  }
-
-  has(quantity: number): boolean {
-    return quantity <= this.stock;
+    if (this.stock + delta > MAX_STOCK) throw ValidationError.of('delta', `must not bring the stock over ${MAX_STOCK}`);
+    this.stock += delta;
+    this.sequence += 1;
   }
 
   /** Never refuses: a full warehouse must not keep an order from being cancelled. */

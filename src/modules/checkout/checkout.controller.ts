@@ -2,7 +2,7 @@ import { Body, Controller, Post } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import { Config } from '../../config.js';
 import { Created } from '../../http/created.js';
-import { Client, type ClientInfo, Public } from '../../http/decorators.js';
+import { Client, type ClientInfo, KeyedByEmail, LimitedBy, Public } from '../../http/decorators.js';
 import { Answers } from '../../http/openapi.js';
 import { toTokens } from '../auth/index.js';
 import { toOrder } from '../orders/index.js';
@@ -20,9 +20,12 @@ export class CheckoutController {
   /** Order as a guest: registers the user and places the order, both or neither */
   @Post()
   @Public({ ignoresToken: true })
-  @Answers(201, CheckoutView, { conflict: 'The email is taken, or there is not enough stock' })
+  @LimitedBy('register')
+  @KeyedByEmail((body) => (body.user as { email?: unknown } | undefined)?.email)
+  @Answers(201, CheckoutView, { fails: ['EMAIL_TAKEN', 'INSUFFICIENT_STOCK', 'CURRENCY_MISMATCH'] })
   async checkOut(@Body() body: CheckoutDto, @Client() client: ClientInfo): Promise<Created<CheckoutView>> {
     const { tokens, order } = await this.checkout.checkOut(body.user, body.order, client);
-    return new Created(`/orders/${order.id}`, Object.assign(toTokens(tokens, this.config), { order: toOrder(order) }));
+    const view = Object.assign(toTokens(tokens, this.config), { order: toOrder(order) });
+    return new Created<CheckoutView>(`/orders/${order.id}`, view).withSecrets('accessToken', 'refreshToken');
   }
 }

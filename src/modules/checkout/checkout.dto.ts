@@ -1,3 +1,4 @@
+import { OmitType } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
 import { IsDefined, IsObject, ValidateNested } from 'class-validator';
 import { RegisterDto, TokensView } from '../auth/index.js';
@@ -18,6 +19,12 @@ export class CheckoutDto {
   order: PlaceOrderDto;
 }
 
-export class CheckoutView extends TokensView {
+export class CheckoutView extends OmitType(TokensView, ['accessToken', 'refreshToken'] as const) {
+  /** Null where the answer is given again */
+  accessToken: string | null;
+
+  /** Null where the answer is given again */
+  refreshToken: string | null;
+
   order: OrderView;
 }

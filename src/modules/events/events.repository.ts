@@ -42,6 +42,27 @@ export class EventsRepository extends Repository<Event> {
     );
   }
 
+  /** Many at once, in one statement and in this order. */
+  async appendAll(events: readonly Omit<Event, 'transactionId'>[]): Promise<void> {
+    if (events.length === 0) return;
+    await this.query(
+      `INSERT INTO events (id, type, resource_id, sequence, data, created_at, transaction_id)
+       SELECT id, type, "resourceId", sequence, data, "createdAt", pg_current_xact_id()::text::bigint
+       FROM jsonb_to_recordset($1) AS given
+         (id uuid, type text, "resourceId" uuid, sequence integer, data jsonb, "createdAt" timestamptz)`,
+      [JSON.stringify(events)],
+    );
+  }
+
+  /** The one change that an event ever sees. */
+  async overwrite(resourceId: string, types: readonly string[], fields: object): Promise<void> {
+    await this.query('UPDATE events SET data = data || $3 WHERE resource_id = $1 AND type = ANY ($2)', [
+      resourceId,
+      types,
+      JSON.stringify(fields),
+    ]);
+  }
+
   async findPage({ type }: EventFilters, request: PageRequest, caller: string): Promise<Page<Event>> {
     const query = (await this.manager()).createQueryBuilder(Event, 'event').where(SETTLED);
     if (type !== undefined) query.andWhere('event.type = :type', { type });

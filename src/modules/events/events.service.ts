@@ -39,6 +39,32 @@ export class EventsService implements OnModuleInit {
     });
   }
 
+  /** The same of many resources at once. */
+  async recordAll(
+    type: EventType,
+    changes: readonly { resource: { id: string; version?: number }; data: object }[],
+  ): Promise<void> {
+    const createdAt = new Date();
+    await this.events.appendAll(
+      changes.map(({ resource: { id, version = 1 }, data }) => ({
+        id: uuid(),
+        type,
+        resourceId: id,
+        sequence: version,
+        data,
+        createdAt,
+      })),
+    );
+  }
+
+  /**
+   * Replaces some fields in the data of what has been recorded of a resource, where they must be forgotten. The events
+   * stay, with their ids, types and order.
+   */
+  async redact(resourceId: string, types: readonly EventType[], fields: object): Promise<void> {
+    await this.events.overwrite(resourceId, types, fields);
+  }
+
   list(filters: EventFilters, page: PageRequest, caller: string): Promise<Page<Event>> {
     return this.events.findPage(filters, page, caller);
   }

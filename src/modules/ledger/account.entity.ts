@@ -13,6 +13,7 @@ export type AccountKind = 'user' | 'shop' | 'outside';
 @Check('accounts_balance_range_check', 'balance BETWEEN -9007199254740991 AND 9007199254740991')
 @Index('accounts_house_key', { synchronize: false })
 @Index('accounts_by_created_at', { synchronize: false })
+@Index('accounts_by_user', { synchronize: false })
 export class Account {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'accounts_pkey' })
   id: string;

@@ -86,7 +86,8 @@ export class AccountsRepository extends Repository<Account> {
   async findEntries(accountId: string, request: PageRequest, caller: string): Promise<Page<LedgerEntry>> {
     const query = (await this.manager())
       .createQueryBuilder(LedgerEntry, 'entry')
-      .innerJoinAndSelect('entry.transfer', 'transfer')
+      .innerJoin('entry.transfer', 'transfer')
+      .addSelect(['transfer.id', 'transfer.kind'])
       .where('entry.accountId = :accountId', { accountId });
     return this.pager.page(query, ENTRIES, request, [accountId, caller]);
   }

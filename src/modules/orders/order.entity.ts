@@ -60,6 +60,8 @@ export interface OrderExtras {
 @Index('orders_by_user_and_created_at', { synchronize: false })
 @Index('orders_by_user_and_updated_at', { synchronize: false })
 @Index('orders_by_user_and_total', { synchronize: false })
+@Index('orders_by_status', { synchronize: false })
+@Index('orders_by_currency', { synchronize: false })
 @Index('orders_to_expire', { synchronize: false })
 export class Order {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'orders_pkey' })

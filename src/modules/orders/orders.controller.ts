@@ -102,7 +102,11 @@ export class OrdersController {
   /** Cancel an order: puts the stock back, and the money where it was paid */
   @Post('orders/:id/cancellations')
   @ApiId()
-  @Answers(201, OrderView, { conflict: 'The order is neither pending nor paid' })
+  @Tagged(byVersion)
+  @Answers(201, OrderView, {
+    fails: ['INVALID_TRANSITION'],
+    conflict: 'The account that the money came from is closed',
+  })
   async cancel(
     @Id() id: string,
     @Body() body: CancelOrderDto,
@@ -116,7 +120,8 @@ export class OrdersController {
   @Post('orders/:id/shipments')
   @Requires('write')
   @ApiId()
-  @Answers(201, OrderView, { conflict: 'The order is not paid' })
+  @Tagged(byVersion)
+  @Answers(201, OrderView, { fails: ['INVALID_TRANSITION'] })
   async ship(
     @Id() id: string,
     @Body() body: ShipOrderDto,
@@ -130,7 +135,8 @@ export class OrdersController {
   @Post('orders/:id/deliveries')
   @Requires('write')
   @ApiId()
-  @Answers(201, OrderView, { conflict: 'The order is not on its way' })
+  @Tagged(byVersion)
+  @Answers(201, OrderView, { fails: ['INVALID_TRANSITION'] })
   async deliver(
     @Id() id: string,
     @Body() _body: DeliverOrderDto,
@@ -144,7 +150,10 @@ export class OrdersController {
   @Post('orders/:id/refunds')
   @Requires('write')
   @ApiId()
-  @Answers(201, PaymentView, { conflict: 'The order is not paid, or all of it was given back' })
+  @Answers(201, PaymentView, {
+    fails: ['INVALID_TRANSITION'],
+    conflict: 'The account that the money came from is closed',
+  })
   async refund(
     @Id() id: string,
     @Body() body: RefundOrderDto,

@@ -1,7 +1,8 @@
 export { FirstAdmin } from './first-admin.js';
-export { NewPassword } from './password.rules.js';
+export { GivenPassword, NewPassword } from './password.rules.js';
 export type { UserName } from './user.entity.js';
 export { toUser, UserView } from './users.dto.js';
 export { EmailTaken } from './users.errors.js';
+export { UsersImport } from './users.import.js';
 export { UsersModule } from './users.module.js';
 export { type BeforeErasure, UsersService } from './users.service.js';

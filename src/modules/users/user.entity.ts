@@ -24,6 +24,9 @@ export interface UserName {
 @Index('users_by_updated_at', { synchronize: false })
 @Index('users_by_email', { synchronize: false })
 @Index('users_by_name', { synchronize: false })
+@Index('users_by_role', { synchronize: false })
+@Index('users_by_part_of_email', { synchronize: false })
+@Index('users_by_part_of_name', { synchronize: false })
 @Index('users_admins', { synchronize: false })
 export class User {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'users_pkey' })
@@ -41,6 +44,10 @@ export class User {
 
   @Column('text')
   role: Role;
+
+  /** Goes up whenever what their access tokens say they may do is no longer so. */
+  @Column('integer')
+  rightsVersion: number;
 
   @Column('text', { nullable: true, select: false })
   passwordHash: string | null;
@@ -70,6 +77,7 @@ export class User {
       createdAt: now,
       updatedAt: now,
       erasedAt: null,
+      rightsVersion: 1,
       version: 1,
     });
   }
@@ -86,6 +94,12 @@ export class User {
     this.emailKey = emailKeyOf(email);
   }
 
+  changeRole(role: Role): void {
+    if (role === this.role) return;
+    this.role = role;
+    this.rightsVersion += 1;
+  }
+
   /** Forgets who this was. The row stays, for the orders and ledger entries that name it. */
   erase(): void {
     this.email = null;
@@ -94,6 +108,7 @@ export class User {
     this.name = 'Erased user';
     this.emailVerified = false;
     this.role = 'user';
+    this.rightsVersion += 1;
     this.erasedAt = new Date();
   }
 }

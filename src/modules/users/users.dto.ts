@@ -1,9 +1,9 @@
 import { ApiProperty, PickType } from '@nestjs/swagger';
-import { IsEmail, IsIn, IsString, MaxLength } from 'class-validator';
+import { IsEmail, IsIn, MaxLength } from 'class-validator';
 import { Name, Optional, QueryDate, QueryText } from '../../http/fields.js';
 import { ListQuery } from '../../http/list-query.dto.js';
 import { type Role, ROLES } from '../../permissions.js';
-import { NewPassword } from './password.rules.js';
+import { GivenPassword, NewPassword } from './password.rules.js';
 import type { User } from './user.entity.js';
 
 export class CreateUserDto {
@@ -31,8 +31,7 @@ export class ReplaceUserDto extends PickType(CreateUserDto, ['email', 'name', 'r
    * @example Correct-Horse-7
    */
   @Optional()
-  @IsString()
-  @MaxLength(1000)
+  @GivenPassword()
   currentPassword?: string;
 }
 
@@ -58,8 +57,7 @@ export class UpdateUserDto {
    * @example Correct-Horse-7
    */
   @Optional()
-  @IsString()
-  @MaxLength(1000)
+  @GivenPassword()
   currentPassword?: string;
 }
 

@@ -20,7 +20,8 @@ const LIST: ListDefinition<User> = {
     createdAt: { sql: 'user.createdAt', type: 'timestamptz', of: (user) => user.createdAt },
     updatedAt: { sql: 'user.updatedAt', type: 'timestamptz', of: (user) => user.updatedAt },
     email: { sql: 'user.emailKey', type: 'text', of: (user) => user.emailKey ?? '' },
-    name: { sql: 'user.name', type: 'text', of: (user) => user.name },
+    // Whatever the case. Other than that, in the order of the database's collation.
+    name: { sql: 'lower(user.name)', type: 'text' },
   },
   defaultSort: { by: 'createdAt', order: 'desc' },
 };
@@ -53,6 +54,21 @@ export class UsersRepository extends Repository<User> {
 
   async findByEmail(email: string): Promise<User | null> {
     return (await this.manager()).findOneBy(User, { emailKey: emailKeyOf(email) });
+  }
+
+  /** Inserts those whose email nobody has, in one statement. @returns the ids of those that it has inserted */
+  async createMissing(users: readonly User[]): Promise<string[]> {
+    const manager = await this.manager();
+    const result = await manager
+      .createQueryBuilder()
+      .insert()
+      .into(User)
+      .values([...users])
+      .orIgnore()
+      .returning('id')
+      .updateEntity(false)
+      .execute();
+    return (result.raw as { id: string }[]).map(({ id }) => id);
   }
 
   async passwordHashOf(id: string): Promise<string | null> {

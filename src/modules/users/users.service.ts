@@ -32,9 +32,23 @@ export interface UserChanges {
 /** Something that has to be released, or forbids it by throwing, before a user is erased; in the same transaction. */
 export type BeforeErasure = (userId: string, by: Principal) => Promise<void>;
 
+/** Follows, in the same transaction, when what somebody's access tokens say of their rights is no longer so. */
+export type OnRightsChange = (user: Pick<User, 'id' | 'rightsVersion'>) => Promise<void>;
+
+/** Follows, in the same transaction, when a user has got another address than this one. */
+export type OnEmailChange = (user: User, formerEmail: string) => Promise<void>;
+
+/** A password that somebody else has changed while it was checked is checked again, this many times. */
+const CHECKS = 3;
+
+/** Events whose data shows a person. */
+const PERSONAL_EVENTS = ['user.created', 'user.updated', 'user.deleted'] as const;
+
 @Injectable()
 export class UsersService {
   private readonly beforeErasure: BeforeErasure[] = [];
+  private readonly rightsChangeHooks: OnRightsChange[] = [];
+  private readonly emailChangeHooks: OnEmailChange[] = [];
 
   constructor(
     private readonly users: UsersRepository,
@@ -51,7 +65,15 @@ export class UsersService {
     this.beforeErasure.push(hook);
   }
 
-  /** @throws EmailTaken */
+  onRightsChange(hook: OnRightsChange): void {
+    this.rightsChangeHooks.push(hook);
+  }
+
+  onEmailChange(hook: OnEmailChange): void {
+    this.emailChangeHooks.push(hook);
+  }
+
+  /** @throws EmailTaken, UnavailableError */
   async create({ email, name, password, role = 'user' }: NewUser): Promise<User> {
     const passwordHash = await this.passwords.hash(password);
     return this.unitOfWork.run(() => this.insert(User.register({ email, name, role, passwordHash })));
@@ -85,10 +107,14 @@ export class UsersService {
       check(user.version);
       if (user.role === 'admin' && changes.role !== undefined && changes.role !== 'admin')
         this.assertNotLast(admins, id);
+      const former = { email: user.email ?? '', key: user.emailKey, rightsVersion: user.rightsVersion };
       if (changes.name !== undefined) user.rename(changes.name);
       if (changes.email !== undefined) user.changeEmail(changes.email);
-      if (changes.role !== undefined) user.role = changes.role;
-      return this.save(user, 'user.updated');
+      if (changes.role !== undefined) user.changeRole(changes.role);
+      await this.save(user, 'user.updated');
+      if (user.rightsVersion !== former.rightsVersion) await this.tellOfRights(user);
+      if (user.emailKey !== former.key) for (const hook of this.emailChangeHooks) await hook(user, former.email);
+      return user;
     });
   }
 
@@ -110,24 +136,75 @@ export class UsersService {
       await this.idempotency.forget(id, user.email ?? '');
       user.erase();
       await this.save(user, 'user.deleted');
+      await this.events.redact(id, PERSONAL_EVENTS, { email: '', name: user.name });
+      await this.tellOfRights(user);
     });
     await this.shown.forget(id);
   }
 
-  /** The user with this email and password, or null; both cases take the same time. */
-  async authenticate(email: string, password: string): Promise<User | null> {
-    const user = await this.users.findByEmail(email);
-    const passwordHash = user && (await this.users.passwordHashOf(user.id));
-    return (await this.passwords.verify(passwordHash, password)) ? user : null;
+  /**
+   * What `work` makes of the user with this email and password, or null where there is none; both take the same time.
+   * `work` runs in a unit of work that holds the user: their password is still this one, and they are not erased.
+   *
+   * @throws UnavailableError
+   */
+  authenticate<T>(email: string, password: string, work: (user: User) => Promise<T>): Promise<T | null> {
+    return this.withPassword(() => this.users.findByEmail(email).then((user) => user?.id), password, work);
+  }
+
+  /**
+   * Replaces the password by another; `also` runs in the same unit of work.
+   *
+   * @throws WrongPassword, UnavailableError
+   */
+  async changePassword(
+    id: string,
+    { currentPassword, newPassword }: { currentPassword: string; newPassword: string },
+    also: (user: User) => Promise<void>,
+  ): Promise<void> {
+    const changed = await this.withPassword(
+      () => Promise.resolve(id),
+      currentPassword,
+      (user) => also(user).then(() => true),
+      newPassword,
+    );
+    if (changed === null) throw new WrongPassword();
+  }
+
+  /**
+   * Gives a new password to somebody who has proved themselves otherwise. `also` runs first, in the same unit of work and
+   * with the user held, and calls it off by throwing; without a user too, so that it can tell what is wrong.
+   *
+   * @throws UnavailableError, and what `also` throws
+   */
+  async resetPassword(id: string, password: string, also: (user: User | null) => Promise<void>): Promise<void> {
+    const passwordHash = await this.passwords.hash(password);
+    await this.unitOfWork.run(async () => {
+      const user = await this.users.lockById(id);
+      await also(user);
+      await this.users.update(id, { passwordHash });
+    });
+  }
+
+  /** Notes that this address is really theirs. @returns `false` when it is not their address any more */
+  verifyEmail(id: string, emailKey: string): Promise<boolean> {
+    return this.unitOfWork.run(async () => {
+      const user = await this.users.lockById(id);
+      if (user?.emailKey !== emailKey) return false;
+      if (user.emailVerified) return true;
+      user.emailVerified = true;
+      await this.save(user, 'user.updated');
+      return true;
+    });
+  }
+
+  findByEmail(email: string): Promise<User | null> {
+    return this.users.findByEmail(email);
   }
 
   /** Who these are, in one question, the erased among them without an email. */
   names(ids: readonly string[]): Promise<Map<string, UserName>> {
     return this.users.findNames(ids);
-  }
-
-  findByEmail(email: string): Promise<User | null> {
-    return this.users.findByEmail(email);
   }
 
   /** Null for an unknown or an erased one. */
@@ -167,6 +244,38 @@ export class UsersService {
     await this.users.update(id, columns);
     await this.events.record(event, user, toUser(user));
     return user;
+  }
+
+  /**
+   * Checks the password first and then runs `work` in a unit of work where it is certain that it is still the same one:
+   * it can be changed by somebody else while it is being checked. A hash that is weaker than those we make is replaced.
+   */
+  private async withPassword<T>(
+    find: () => Promise<string | undefined>,
+    password: string,
+    work: (user: User) => Promise<T>,
+    newPassword?: string,
+  ): Promise<T | null> {
+    for (let check = 1; check <= CHECKS; check++) {
+      const id = await find();
+      const hash = id === undefined ? null : await this.users.passwordHashOf(id);
+      const matches = await this.passwords.verify(hash, password);
+      if (!matches || id === undefined || hash === null) return null;
+      const isReplaced = newPassword !== undefined || this.passwords.isOutdated(hash);
+      const newHash = isReplaced ? await this.passwords.hash(newPassword ?? password) : hash;
+      const done = await this.unitOfWork.run(async () => {
+        const user = await this.users.lockById(id);
+        if (user === null || (await this.users.passwordHashOf(id)) !== hash) return undefined;
+        if (newHash !== hash) await this.users.update(id, { passwordHash: newHash });
+        return { result: await work(user) };
+      });
+      if (done !== undefined) return done.result;
+    }
+    return null;
+  }
+
+  private async tellOfRights(user: User): Promise<void> {
+    for (const hook of this.rightsChangeHooks) await hook(user);
   }
 
   private assertMayChange(user: User, by: Principal): void {

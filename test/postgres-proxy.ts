@@ -1,0 +1,132 @@
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+
+/** One execution of a statement, as the server sent it. */
+export interface Statement {
+  sql: string;
+  /** As text; a parameter that came in binary is not among what the server sends. */
+  values: (string | null)[];
+}
+
+/** Stands between the server and its database, and writes down every statement that passes. */
+export class PostgresProxy {
+  readonly statements: Statement[] = [];
+  private readonly sockets = new Set<Socket>();
+
+  private constructor(
+    private readonly server: Server,
+    /** The database's URL by way of this proxy. */
+    readonly url: string,
+  ) {}
+
+  static async start(databaseUrl: string): Promise<PostgresProxy> {
+    const target = new URL(databaseUrl);
+    const server = createServer();
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const url = new URL(databaseUrl);
+    url.hostname = '127.0.0.1';
+    url.port = String(port);
+    const proxy = new PostgresProxy(server, url.href);
+    server.on('connection', (client) => proxy.join(client, connect(Number(target.port || 5432), target.hostname)));
+    return proxy;
+  }
+
+  async stop(): Promise<void> {
+    for (const socket of this.sockets) socket.destroy();
+    this.server.close();
+    await once(this.server, 'close');
+  }
+
+  /** What is sent while `work` runs. */
+  async during<T>(work: () => Promise<T>): Promise<{ result: T; statements: Statement[] }> {
+    const start = this.statements.length;
+    const result = await work();
+    return { result, statements: this.statements.slice(start) };
+  }
+
+  private join(client: Socket, database: Socket): void {
+    const reader = new FrontendReader((statement) => this.statements.push(statement));
+    client.on('data', (chunk) => reader.read(chunk));
+    for (const [from, to] of [
+      [client, database],
+      [database, client],
+    ] as const) {
+      this.sockets.add(from);
+      from.pipe(to);
+      from.on('error', () => to.destroy());
+      from.on('close', () => {
+        this.sockets.delete(from);
+        to.destroy();
+      });
+    }
+  }
+}
+
+/** Reads what a client says. https://www.postgresql.org/docs/current/protocol-message-formats.html */
+class FrontendReader {
+  private rest = Buffer.alloc(0);
+  /** The first message is the only one without a type. */
+  private isGreeted = false;
+  private readonly prepared = new Map<string, string>();
+  private readonly portals = new Map<string, Statement>();
+
+  constructor(private readonly onStatement: (statement: Statement) => void) {}
+
+  read(chunk: Buffer): void {
+    this.rest = Buffer.concat([this.rest, chunk]);
+    while (true) {
+      const header = this.isGreeted ? 1 : 0;
+      if (this.rest.length < header + 4) return;
+      const end = header + this.rest.readInt32BE(header);
+      if (this.rest.length < end) return;
+      const type = this.isGreeted ? String.fromCharCode(this.rest[0]!) : 'startup';
+      const body = new Body(this.rest.subarray(header + 4, end));
+      this.rest = this.rest.subarray(end);
+      this.isGreeted = true;
+      this.take(type, body);
+    }
+  }
+
+  private take(type: string, body: Body): void {
+    if (type === 'Q') this.onStatement({ sql: body.text(), values: [] });
+    if (type === 'P') this.prepared.set(body.text(), body.text());
+    if (type === 'B') {
+      const portal = body.text();
+      const sql = this.prepared.get(body.text()) ?? '';
+      for (let formats = body.int16(); formats > 0; formats--) body.int16();
+      this.portals.set(portal, { sql, values: Array.from({ length: body.int16() }, () => body.value()) });
+    }
+    if (type === 'E') {
+      const statement = this.portals.get(body.text());
+      if (statement !== undefined) this.onStatement(statement);
+    }
+  }
+}
+
+class Body {
+  private at = 0;
+
+  constructor(private readonly bytes: Buffer) {}
+
+  text(): string {
+    const end = this.bytes.indexOf(0, this.at);
+    const text = this.bytes.toString('utf8', this.at, end);
+    this.at = end + 1;
+    return text;
+  }
+
+  int16(): number {
+    this.at += 2;
+    return this.bytes.readInt16BE(this.at - 2);
+  }
+
+  value(): string | null {
+    const length = this.bytes.readInt32BE(this.at);
+    this.at += 4;
+    if (length < 0) return null;
+    this.at += length;
+    return this.bytes.toString('utf8', this.at - length, this.at);
+  }
+}
