@@ -1,6 +1,26 @@
 // Made from openapi.json by `npm run client`: change the document, not this file.
 
 export interface paths {
+    "/.well-known/jwks.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the public keys that tokens are verified with
+         * @description Needs no login.
+         */
+        get: operations["getPublicKeys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/accounts": {
         parameters: {
             query?: never;
@@ -9,7 +29,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * List your accounts
+         * List accounts: yours, or every user's for moderators
          * @description Needs a login.
          */
         get: operations["listAccounts"];
@@ -65,6 +85,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/auth/email/resend": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get another link to verify your email
+         * @description Mails one, unless it is verified already. Needs a login.
+         */
+        post: operations["resendVerification"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/email/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Verify your email
+         * @description With the token of a mailed link, which is good once. Needs no login.
+         */
+        post: operations["verifyEmail"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/auth/login": {
         parameters: {
             query?: never;
@@ -99,6 +159,66 @@ export interface paths {
          * @description Ends this session and all of its tokens, at once. Needs a login.
          */
         post: operations["logout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/password/change": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change your password
+         * @description Ends your other sessions. Needs a login.
+         */
+        post: operations["changePassword"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/password/forgot": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask for a new password
+         * @description Mails a link, good for an hour, to set one. The answer is the same whether there is such a user or not. Needs no login.
+         */
+        post: operations["forgotPassword"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/password/reset": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Set a new password
+         * @description With the token of a mailed link, which is good once. Ends all sessions. Needs no login.
+         */
+        post: operations["resetPassword"];
         delete?: never;
         options?: never;
         head?: never;
@@ -145,6 +265,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/auth/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List your sessions
+         * @description Those that are still good. Needs a login.
+         */
+        get: operations["listSessions"];
+        put?: never;
+        post?: never;
+        /**
+         * End all of your sessions
+         * @description The one that asks too. Needs a login.
+         */
+        delete: operations["endAllSessions"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/auth/sessions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * End one of your sessions
+         * @description Its access tokens too, at once. Needs a login.
+         */
+        delete: operations["endSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/checkouts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Order as a guest: registers the user and places the order, both or neither
+         * @description Needs no login.
+         */
+        post: operations["checkOut"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/deposits": {
         parameters: {
             query?: never;
@@ -159,6 +343,26 @@ export interface paths {
          * @description For admins.
          */
         post: operations["deposit"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow what happens: `nextCursor` is always given, ask again with it for what came since
+         * @description For admins.
+         */
+        get: operations["listEvents"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -273,6 +477,66 @@ export interface paths {
         patch: operations["updateOrder"];
         trace?: never;
     };
+    "/api/v1/orders/{id}/cancellations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Cancel an order: puts the stock back, and the money where it was paid
+         * @description Needs a login.
+         */
+        post: operations["cancelOrder"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/orders/{id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Note that an order has arrived
+         * @description For moderators and admins.
+         */
+        post: operations["deliverOrder"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/orders/{id}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the changes of an order's status, the oldest first
+         * @description Needs a login.
+         */
+        get: operations["listOrderHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/orders/{id}/payments": {
         parameters: {
             query?: never;
@@ -287,6 +551,46 @@ export interface paths {
          * @description Needs a login.
          */
         post: operations["payOrder"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/orders/{id}/refunds": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Give money back: some of it, or all that is left. The stock stays as it is
+         * @description For moderators and admins.
+         */
+        post: operations["refundOrder"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/orders/{id}/shipments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a paid order out
+         * @description For moderators and admins.
+         */
+        post: operations["shipOrder"];
         delete?: never;
         options?: never;
         head?: never;
@@ -559,6 +863,47 @@ export interface components {
             /** @example Broken in the warehouse */
             reason: string;
         };
+        CancelOrderDto: {
+            /** @example Ordered twice */
+            reason?: string;
+        };
+        ChangePasswordDto: {
+            /**
+             * Format: password
+             * @example Correct-Horse-7
+             */
+            currentPassword: string;
+            /**
+             * Format: password
+             * @example Correct-Horse-8
+             */
+            newPassword: string;
+        };
+        CheckoutDto: {
+            order: components["schemas"]["PlaceOrderDto"];
+            /** @description Who orders, and is registered by it */
+            user: components["schemas"]["RegisterDto"];
+        };
+        CheckoutView: {
+            /** @description Null where the answer is given again */
+            accessToken: string | null;
+            /**
+             * Format: int64
+             * @description Seconds until the access token expires
+             */
+            expiresIn: number;
+            order: components["schemas"]["OrderView"];
+            /**
+             * Format: int64
+             * @description Seconds until the refresh token expires
+             */
+            refreshExpiresIn: number;
+            /** @description Null where the answer is given again */
+            refreshToken: string | null;
+            /** @enum {string} */
+            tokenType: "Bearer";
+            user: components["schemas"]["UserView"];
+        };
         CreateProductDto: {
             /** @example EUR */
             currency: string;
@@ -633,6 +978,7 @@ export interface components {
             /** Format: int64 */
             version: number;
         };
+        DeliverOrderDto: Record<string, never>;
         DepositDto: {
             /** Format: uuid */
             accountId: string;
@@ -692,6 +1038,32 @@ export interface components {
             /** @constant */
             success: false;
         };
+        EventView: {
+            /** Format: date-time */
+            createdAt: string;
+            /** @description The resource as the API showed it then */
+            data: {
+                [key: string]: unknown;
+            };
+            /** Format: uuid */
+            id: string;
+            /** Format: uuid */
+            resourceId: string;
+            /**
+             * Format: int64
+             * @description Rises with every event of the resource, and no two of them share it
+             */
+            sequence: number;
+            /** @enum {string} */
+            type: "user.created" | "user.updated" | "user.deleted" | "session.reuse_detected" | "product.created" | "product.updated" | "product.deleted" | "product.stock_adjusted" | "order.created" | "order.updated" | "order.paid" | "order.cancelled" | "order.shipped" | "order.delivered" | "order.refunded" | "transfer.created";
+        };
+        ForgotPasswordDto: {
+            /**
+             * Format: email
+             * @example ann@example.com
+             */
+            email: string;
+        };
         JobView: {
             /**
              * Format: int64
@@ -731,6 +1103,49 @@ export interface components {
              */
             state: "scheduled" | "ready" | "running" | "failed" | "dead";
         };
+        ListedOrderView: {
+            /** Format: date-time */
+            createdAt: string;
+            currency: string;
+            /**
+             * Format: date-time
+             * @description When it is given up unless it is paid; null once it is no longer pending
+             */
+            expiresAt: string | null;
+            /** Format: uuid */
+            id: string;
+            items: components["schemas"]["OrderItemView"][];
+            /**
+             * @example {
+             *       "campaign": "spring"
+             *     }
+             */
+            metadata: {
+                [key: string]: string;
+            };
+            /** @example Please ring twice */
+            note: string | null;
+            /**
+             * @description For people to read out
+             * @example SO-7K4M-2Q9X
+             */
+            number: string;
+            /** @enum {string} */
+            status: "pending" | "paid" | "shipped" | "delivered" | "cancelled" | "refunded";
+            /**
+             * Format: int64
+             * @example 89800
+             */
+            total: number;
+            /** Format: date-time */
+            updatedAt: string;
+            /** @description Only with `include=user` */
+            user?: components["schemas"]["OrderUserView"];
+            /** Format: uuid */
+            userId: string;
+            /** Format: int64 */
+            version: number;
+        };
         ListMeta: {
             pagination: components["schemas"]["CursorPagination"] | components["schemas"]["PagePagination"];
             /** @description Names the request in our logs */
@@ -747,7 +1162,10 @@ export interface components {
              * @example ann@example.com
              */
             email: string;
-            /** @example Correct-Horse-7 */
+            /**
+             * Format: password
+             * @example Correct-Horse-7
+             */
             password: string;
         };
         Meta: {
@@ -811,6 +1229,13 @@ export interface components {
             lastOrderAt: string | null;
             /** @description What was paid and not refunded, by currency; without currencies that nothing is left of */
             spent: components["schemas"]["SpentView"][];
+        };
+        OrderUserView: {
+            /** @description Null once the user has been erased */
+            email: string | null;
+            /** Format: uuid */
+            id: string;
+            name: string;
         };
         OrderView: {
             /** Format: date-time */
@@ -989,6 +1414,15 @@ export interface components {
         RefreshDto: {
             refreshToken: string;
         };
+        RefundOrderDto: {
+            /**
+             * Format: int64
+             * @description In the currency's minor unit; left out, all that is left
+             */
+            amount?: number;
+            /** @example Arrived broken */
+            reason?: string;
+        };
         RegisterDto: {
             /**
              * Format: email
@@ -1029,6 +1463,7 @@ export interface components {
         };
         ReplaceUserDto: {
             /**
+             * Format: password
              * @description Needed to change one's own email
              * @example Correct-Horse-7
              */
@@ -1043,6 +1478,38 @@ export interface components {
             /** @enum {string} */
             role?: "user" | "moderator" | "admin";
         };
+        ResetPasswordDto: {
+            /**
+             * Format: password
+             * @example Correct-Horse-8
+             */
+            password: string;
+            /** @example kX0vB3nUe9m1tqYw5cR7sJd2fHg4aLzP6oNiQbVxEyM */
+            token: string;
+        };
+        SessionView: {
+            /** Format: date-time */
+            createdAt: string;
+            /** @description Whether it is the one that asks */
+            current: boolean;
+            /** Format: date-time */
+            expiresAt: string;
+            /** Format: uuid */
+            id: string;
+            ip: string | null;
+            /**
+             * Format: date-time
+             * @description When it began or was refreshed last
+             */
+            lastUsedAt: string;
+            userAgent: string | null;
+        };
+        ShipOrderDto: {
+            /** @example DHL */
+            carrier?: string;
+            /** @example 00340434161094042557 */
+            trackingNumber?: string;
+        };
         SpentView: {
             /**
              * Format: int64
@@ -1052,6 +1519,23 @@ export interface components {
             amount: number;
             /** @example EUR */
             currency: string;
+        };
+        StatusChangeView: {
+            /** Format: date-time */
+            at: string;
+            /**
+             * Format: uuid
+             * @description Null where nobody had to do it
+             */
+            by: string | null;
+            /**
+             * @description Null for the first
+             * @enum {string|null}
+             */
+            from: "pending" | "paid" | "shipped" | "delivered" | "cancelled" | "refunded" | null;
+            reason: string | null;
+            /** @enum {string} */
+            to: "pending" | "paid" | "shipped" | "delivered" | "cancelled" | "refunded";
         };
         TokensView: {
             accessToken: string;
@@ -1168,6 +1652,7 @@ export interface components {
         };
         UpdateUserDto: {
             /**
+             * Format: password
              * @description Needed to change one's own email
              * @example Correct-Horse-7
              */
@@ -1184,6 +1669,10 @@ export interface components {
              * @enum {string}
              */
             role?: "user" | "moderator" | "admin";
+        };
+        UserTokenDto: {
+            /** @example kX0vB3nUe9m1tqYw5cR7sJd2fHg4aLzP6oNiQbVxEyM */
+            token: string;
         };
         UserView: {
             /** Format: date-time */
@@ -1202,6 +1691,23 @@ export interface components {
         };
     };
     responses: {
+        /** @description The two sides are not of one currency; or: The request is well-formed, but not acceptable: `details` names each field that is at fault by its path; or: The `Idempotency-Key` was used before, for another request */
+        CurrencyMismatchOrValidationErrorOrIdempotencyKeyReused: {
+            headers: {
+                "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorAnswer"];
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description Somebody else has this email */
         EmailTaken: {
             headers: {
@@ -1221,6 +1727,24 @@ export interface components {
         };
         /** @description Somebody else has this email; or: The first request with this `Idempotency-Key` is still running: try again */
         EmailTakenOrIdempotencyInProgress: {
+            headers: {
+                "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                RateLimit: components["headers"]["RateLimit"];
+                "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "Retry-After": components["headers"]["Retry-After"];
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["ErrorAnswer"];
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Somebody else has this email; or: There are not that many left: `details` names what there is; or: The first request with this `Idempotency-Key` is still running: try again */
+        EmailTakenOrInsufficientStockOrIdempotencyInProgress: {
             headers: {
                 "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
                 RateLimit: components["headers"]["RateLimit"];
@@ -1342,8 +1866,8 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The `Idempotency-Key` is not 1 to 255 visible ASCII characters */
-        InvalidIdempotencyKey: {
+        /** @description The email or the password is wrong; or: There is no token, or not one of ours; or: The access token is past its time: refresh it; or: The session of the token has ended, or its rights have changed: refresh it, or log in again */
+        InvalidCredentialsOrUnauthorizedOrTokenExpiredOrTokenRevoked: {
             headers: {
                 "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
                 RateLimit: components["headers"]["RateLimit"];
@@ -1351,6 +1875,7 @@ export interface components {
                 "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                 "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
                 "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 [name: string]: unknown;
             };
@@ -1725,6 +2250,65 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    getPublicKeys: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A JSON Web Key Set; empty when a secret signs */
+            200: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "keys": [
+                     *         {
+                     *           "kty": "EC",
+                     *           "kid": "kid",
+                     *           "alg": "ES256",
+                     *           "use": "sig"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        keys: {
+                            /** @enum {string} */
+                            alg: "ES256" | "RS256";
+                            kid: string;
+                            /** @enum {string} */
+                            kty: "EC" | "RSA";
+                            /** @enum {string} */
+                            use: "sig";
+                        }[];
+                    };
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            405: components["responses"]["MethodNotAllowed"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     listAccounts: {
         parameters: {
             query?: {
@@ -1736,6 +2320,8 @@ export interface operations {
                 page?: components["parameters"]["Page"];
                 sortBy?: "createdAt";
                 sortOrder?: components["parameters"]["SortOrder"];
+                /** @description For moderators: whose accounts */
+                userId?: string;
             };
             header?: {
                 /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
@@ -2038,6 +2624,109 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    resendVerification: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Lets the request be sent again without a second effect: for 24 hours the same key gets the first answer again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted for later */
+            202: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": null,
+                     *       "meta": {
+                     *         "requestId": "checkout-7f3a91",
+                     *         "timestamp": "2026-01-31T09:30:00.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        data: null;
+                        meta: components["schemas"]["Meta"];
+                        /** @constant */
+                        success: true;
+                    };
+                };
+            };
+            400: components["responses"]["MalformedRequestOrInvalidIdempotencyKey"];
+            401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["IdempotencyInProgress"];
+            413: components["responses"]["PayloadTooLarge"];
+            422: components["responses"]["ValidationErrorOrIdempotencyKeyReused"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    verifyEmail: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "token": "kX0vB3nUe9m1tqYw5cR7sJd2fHg4aLzP6oNiQbVxEyM"
+                 *     }
+                 */
+                "application/json": components["schemas"]["UserTokenDto"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            405: components["responses"]["MethodNotAllowed"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     login: {
         parameters: {
             query?: never;
@@ -2147,13 +2836,173 @@ export interface operations {
                 };
                 content?: never;
             };
-            400: components["responses"]["InvalidIdempotencyKey"];
+            400: components["responses"]["MalformedRequestOrInvalidIdempotencyKey"];
             401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
             403: components["responses"]["Forbidden"];
             405: components["responses"]["MethodNotAllowed"];
             409: components["responses"]["IdempotencyInProgress"];
             413: components["responses"]["PayloadTooLarge"];
             422: components["responses"]["ValidationErrorOrIdempotencyKeyReused"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    changePassword: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Lets the request be sent again without a second effect: for 24 hours the same key gets the first answer again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "currentPassword": "Correct-Horse-7",
+                 *       "newPassword": "Correct-Horse-8"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ChangePasswordDto"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequestOrInvalidIdempotencyKey"];
+            401: components["responses"]["InvalidCredentialsOrUnauthorizedOrTokenExpiredOrTokenRevoked"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["IdempotencyInProgress"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationErrorOrIdempotencyKeyReused"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    forgotPassword: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "email": "ann@example.com"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ForgotPasswordDto"];
+            };
+        };
+        responses: {
+            /** @description Accepted for later */
+            202: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": null,
+                     *       "meta": {
+                     *         "requestId": "checkout-7f3a91",
+                     *         "timestamp": "2026-01-31T09:30:00.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        data: null;
+                        meta: components["schemas"]["Meta"];
+                        /** @constant */
+                        success: true;
+                    };
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            405: components["responses"]["MethodNotAllowed"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    resetPassword: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "password": "Correct-Horse-8",
+                 *       "token": "kX0vB3nUe9m1tqYw5cR7sJd2fHg4aLzP6oNiQbVxEyM"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ResetPasswordDto"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            405: components["responses"]["MethodNotAllowed"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -2320,6 +3169,288 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    listSessions: {
+        parameters: {
+            query?: {
+                /** @description Where the last answer ended: its `nextCursor` */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description How many entries to answer with */
+                limit?: components["parameters"]["Limit"];
+                /** @description A page by its number, with totals; not together with `cursor` */
+                page?: components["parameters"]["Page"];
+                sortBy?: "createdAt";
+                sortOrder?: components["parameters"]["SortOrder"];
+            };
+            header?: {
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": [
+                     *         {
+                     *           "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *           "createdAt": "2026-01-31T09:30:00.000Z",
+                     *           "lastUsedAt": "2026-01-31T09:30:00.000Z",
+                     *           "expiresAt": "2026-01-31T09:30:00.000Z",
+                     *           "ip": "203.0.113.7",
+                     *           "userAgent": "Mozilla/5.0 (X11; Linux x86_64; rv:146.0) Gecko/20100101 Firefox/146.0",
+                     *           "current": true
+                     *         }
+                     *       ],
+                     *       "meta": {
+                     *         "requestId": "checkout-7f3a91",
+                     *         "timestamp": "2026-01-31T09:30:00.000Z",
+                     *         "pagination": {
+                     *           "limit": 20,
+                     *           "nextCursor": "WyIyMDI2LTAxLTMxIiwiMDE5YWEzZjAiXQ",
+                     *           "hasNext": true
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        data: components["schemas"]["SessionView"][];
+                        meta: components["schemas"]["ListMeta"];
+                        /** @constant */
+                        success: true;
+                    };
+                };
+            };
+            400: components["responses"]["MalformedRequestOrInvalidCursor"];
+            401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["MethodNotAllowed"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    endAllSessions: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["MethodNotAllowed"];
+            413: components["responses"]["PayloadTooLarge"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    endSession: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description The id of it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            413: components["responses"]["PayloadTooLarge"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    checkOut: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Lets the request be sent again without a second effect: for 24 hours the same key gets the first answer again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "user": {
+                 *         "email": "ann@example.com",
+                 *         "name": "Ann Archer",
+                 *         "password": "Correct-Horse-7"
+                 *       },
+                 *       "order": {
+                 *         "items": [
+                 *           {
+                 *             "productId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                 *             "quantity": 1
+                 *           }
+                 *         ],
+                 *         "note": "Please ring twice",
+                 *         "metadata": {
+                 *           "campaign": "spring"
+                 *         }
+                 *       }
+                 *     }
+                 */
+                "application/json": components["schemas"]["CheckoutDto"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    Location: components["headers"]["Location"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "tokenType": "Bearer",
+                     *         "expiresIn": 900,
+                     *         "refreshExpiresIn": 604800,
+                     *         "user": {
+                     *           "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *           "email": "ann@example.com",
+                     *           "name": "Ann Archer",
+                     *           "role": "admin",
+                     *           "emailVerified": true,
+                     *           "createdAt": "2026-01-31T09:30:00.000Z",
+                     *           "updatedAt": "2026-01-31T09:30:00.000Z",
+                     *           "version": 1
+                     *         },
+                     *         "accessToken": "eyJhbGciOiJIUzI1NiJ9.eyJ0eXBlIjoiYWNjZXNzIn0.c2lnbmF0dXJl",
+                     *         "refreshToken": "eyJhbGciOiJIUzI1NiJ9.eyJ0eXBlIjoicmVmcmVzaCJ9.c2lnbmF0dXJl",
+                     *         "order": {
+                     *           "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *           "number": "SO-7K4M-2Q9X",
+                     *           "userId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *           "status": "pending",
+                     *           "currency": "EUR",
+                     *           "total": 89800,
+                     *           "items": [
+                     *             {
+                     *               "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *               "productId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *               "sku": "DESK-OAK-160",
+                     *               "name": "Oak desk",
+                     *               "quantity": 2,
+                     *               "unitPrice": 44900,
+                     *               "total": 89800
+                     *             }
+                     *           ],
+                     *           "note": "Please ring twice",
+                     *           "metadata": {
+                     *             "campaign": "spring"
+                     *           },
+                     *           "createdAt": "2026-01-31T09:30:00.000Z",
+                     *           "updatedAt": "2026-01-31T09:30:00.000Z",
+                     *           "expiresAt": "2026-01-31T09:30:00.000Z",
+                     *           "version": 1
+                     *         }
+                     *       },
+                     *       "meta": {
+                     *         "requestId": "checkout-7f3a91",
+                     *         "timestamp": "2026-01-31T09:30:00.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        data: components["schemas"]["CheckoutView"];
+                        meta: components["schemas"]["Meta"];
+                        /** @constant */
+                        success: true;
+                    };
+                };
+            };
+            400: components["responses"]["MalformedRequestOrInvalidIdempotencyKey"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["EmailTakenOrInsufficientStockOrIdempotencyInProgress"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["CurrencyMismatchOrValidationErrorOrIdempotencyKeyReused"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     deposit: {
         parameters: {
             query?: never;
@@ -2395,6 +3526,85 @@ export interface operations {
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["ValidationErrorOrIdempotencyKeyReused"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listEvents: {
+        parameters: {
+            query?: {
+                /** @description Where the last answer ended: its `nextCursor` */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description How many entries to answer with */
+                limit?: components["parameters"]["Limit"];
+                /** @description A page by its number, with totals; not together with `cursor` */
+                page?: components["parameters"]["Page"];
+                /** @description The order in which it was written; the oldest first unless `sortOrder` says otherwise */
+                sortBy?: "createdAt";
+                sortOrder?: components["parameters"]["SortOrder"];
+                type?: "user.created" | "user.updated" | "user.deleted" | "session.reuse_detected" | "product.created" | "product.updated" | "product.deleted" | "product.stock_adjusted" | "order.created" | "order.updated" | "order.paid" | "order.cancelled" | "order.shipped" | "order.delivered" | "order.refunded" | "transfer.created";
+            };
+            header?: {
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": [
+                     *         {
+                     *           "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *           "type": "user.created",
+                     *           "resourceId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *           "sequence": 1,
+                     *           "data": {},
+                     *           "createdAt": "2026-01-31T09:30:00.000Z"
+                     *         }
+                     *       ],
+                     *       "meta": {
+                     *         "requestId": "checkout-7f3a91",
+                     *         "timestamp": "2026-01-31T09:30:00.000Z",
+                     *         "pagination": {
+                     *           "limit": 20,
+                     *           "nextCursor": "WyIyMDI2LTAxLTMxIiwiMDE5YWEzZjAiXQ",
+                     *           "hasNext": true
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        data: components["schemas"]["EventView"][];
+                        meta: components["schemas"]["ListMeta"];
+                        /** @constant */
+                        success: true;
+                    };
+                };
+            };
+            400: components["responses"]["MalformedRequestOrInvalidCursor"];
+            401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["MethodNotAllowed"];
+            422: components["responses"]["ValidationError"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -2626,6 +3836,7 @@ export interface operations {
                     };
                 };
             };
+            400: components["responses"]["MalformedRequest"];
             401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
             403: components["responses"]["Forbidden"];
             405: components["responses"]["MethodNotAllowed"];
@@ -2646,6 +3857,8 @@ export interface operations {
                 currency?: string;
                 /** @description Where the last answer ended: its `nextCursor` */
                 cursor?: components["parameters"]["Cursor"];
+                /** @description For moderators: adds to each order who placed it */
+                include?: "user";
                 /** @description How many entries to answer with */
                 limit?: components["parameters"]["Limit"];
                 maxTotal?: number;
@@ -2710,7 +3923,12 @@ export interface operations {
                      *           "createdAt": "2026-01-31T09:30:00.000Z",
                      *           "updatedAt": "2026-01-31T09:30:00.000Z",
                      *           "expiresAt": "2026-01-31T09:30:00.000Z",
-                     *           "version": 1
+                     *           "version": 1,
+                     *           "user": {
+                     *             "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *             "email": "ann@example.com",
+                     *             "name": "Ann Archer"
+                     *           }
                      *         }
                      *       ],
                      *       "meta": {
@@ -2725,7 +3943,7 @@ export interface operations {
                      *     }
                      */
                     "application/json": {
-                        data: components["schemas"]["OrderView"][];
+                        data: components["schemas"]["ListedOrderView"][];
                         meta: components["schemas"]["ListMeta"];
                         /** @constant */
                         success: true;
@@ -2944,6 +4162,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             405: components["responses"]["MethodNotAllowed"];
+            412: components["responses"]["PreconditionFailed"];
             422: components["responses"]["ValidationError"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
@@ -3068,6 +4287,299 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    cancelOrder: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Lets the request be sent again without a second effect: for 24 hours the same key gets the first answer again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description The id of it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "Ordered twice"
+                 *     }
+                 */
+                "application/json": components["schemas"]["CancelOrderDto"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    ETag: components["headers"]["ETag"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    Location: components["headers"]["Location"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *         "number": "SO-7K4M-2Q9X",
+                     *         "userId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *         "status": "pending",
+                     *         "currency": "EUR",
+                     *         "total": 89800,
+                     *         "items": [
+                     *           {
+                     *             "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *             "productId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *             "sku": "DESK-OAK-160",
+                     *             "name": "Oak desk",
+                     *             "quantity": 2,
+                     *             "unitPrice": 44900,
+                     *             "total": 89800
+                     *           }
+                     *         ],
+                     *         "note": "Please ring twice",
+                     *         "metadata": {
+                     *           "campaign": "spring"
+                     *         },
+                     *         "createdAt": "2026-01-31T09:30:00.000Z",
+                     *         "updatedAt": "2026-01-31T09:30:00.000Z",
+                     *         "expiresAt": "2026-01-31T09:30:00.000Z",
+                     *         "version": 1
+                     *       },
+                     *       "meta": {
+                     *         "requestId": "checkout-7f3a91",
+                     *         "timestamp": "2026-01-31T09:30:00.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        data: components["schemas"]["OrderView"];
+                        meta: components["schemas"]["Meta"];
+                        /** @constant */
+                        success: true;
+                    };
+                };
+            };
+            400: components["responses"]["MalformedRequestOrInvalidIdempotencyKey"];
+            401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            /** @description The account that the money came from is closed; or: The status does not allow this: `details` says what it allows; or: The first request with this `Idempotency-Key` is still running: try again */
+            409: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationErrorOrIdempotencyKeyReused"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    deliverOrder: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Lets the request be sent again without a second effect: for 24 hours the same key gets the first answer again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description The id of it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /** @example {} */
+                "application/json": components["schemas"]["DeliverOrderDto"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    ETag: components["headers"]["ETag"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    Location: components["headers"]["Location"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *         "number": "SO-7K4M-2Q9X",
+                     *         "userId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *         "status": "pending",
+                     *         "currency": "EUR",
+                     *         "total": 89800,
+                     *         "items": [
+                     *           {
+                     *             "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *             "productId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *             "sku": "DESK-OAK-160",
+                     *             "name": "Oak desk",
+                     *             "quantity": 2,
+                     *             "unitPrice": 44900,
+                     *             "total": 89800
+                     *           }
+                     *         ],
+                     *         "note": "Please ring twice",
+                     *         "metadata": {
+                     *           "campaign": "spring"
+                     *         },
+                     *         "createdAt": "2026-01-31T09:30:00.000Z",
+                     *         "updatedAt": "2026-01-31T09:30:00.000Z",
+                     *         "expiresAt": "2026-01-31T09:30:00.000Z",
+                     *         "version": 1
+                     *       },
+                     *       "meta": {
+                     *         "requestId": "checkout-7f3a91",
+                     *         "timestamp": "2026-01-31T09:30:00.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        data: components["schemas"]["OrderView"];
+                        meta: components["schemas"]["Meta"];
+                        /** @constant */
+                        success: true;
+                    };
+                };
+            };
+            400: components["responses"]["MalformedRequestOrInvalidIdempotencyKey"];
+            401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["InvalidTransitionOrIdempotencyInProgress"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationErrorOrIdempotencyKeyReused"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listOrderHistory: {
+        parameters: {
+            query?: {
+                /** @description Where the last answer ended: its `nextCursor` */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description How many entries to answer with */
+                limit?: components["parameters"]["Limit"];
+                /** @description A page by its number, with totals; not together with `cursor` */
+                page?: components["parameters"]["Page"];
+                sortBy?: "createdAt";
+                sortOrder?: components["parameters"]["SortOrder"];
+            };
+            header?: {
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description The id of it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": [
+                     *         {
+                     *           "from": "pending",
+                     *           "to": "pending",
+                     *           "by": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *           "reason": null,
+                     *           "at": "2026-01-31T09:30:00.000Z"
+                     *         }
+                     *       ],
+                     *       "meta": {
+                     *         "requestId": "checkout-7f3a91",
+                     *         "timestamp": "2026-01-31T09:30:00.000Z",
+                     *         "pagination": {
+                     *           "limit": 20,
+                     *           "nextCursor": "WyIyMDI2LTAxLTMxIiwiMDE5YWEzZjAiXQ",
+                     *           "hasNext": true
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        data: components["schemas"]["StatusChangeView"][];
+                        meta: components["schemas"]["ListMeta"];
+                        /** @constant */
+                        success: true;
+                    };
+                };
+            };
+            400: components["responses"]["MalformedRequestOrInvalidCursor"];
+            401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     payOrder: {
         parameters: {
             query?: never;
@@ -3148,6 +4660,204 @@ export interface operations {
             503: components["responses"]["ServiceUnavailable"];
         };
     };
+    refundOrder: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Lets the request be sent again without a second effect: for 24 hours the same key gets the first answer again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description The id of it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "reason": "Arrived broken"
+                 *     }
+                 */
+                "application/json": components["schemas"]["RefundOrderDto"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    Location: components["headers"]["Location"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *         "orderId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *         "transferId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *         "amount": 89800,
+                     *         "currency": "EUR",
+                     *         "createdAt": "2026-01-31T09:30:00.000Z"
+                     *       },
+                     *       "meta": {
+                     *         "requestId": "checkout-7f3a91",
+                     *         "timestamp": "2026-01-31T09:30:00.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        data: components["schemas"]["PaymentView"];
+                        meta: components["schemas"]["Meta"];
+                        /** @constant */
+                        success: true;
+                    };
+                };
+            };
+            400: components["responses"]["MalformedRequestOrInvalidIdempotencyKey"];
+            401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            /** @description The account that the money came from is closed; or: The status does not allow this: `details` says what it allows; or: The first request with this `Idempotency-Key` is still running: try again */
+            409: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationErrorOrIdempotencyKeyReused"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    shipOrder: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Lets the request be sent again without a second effect: for 24 hours the same key gets the first answer again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description The id of it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "carrier": "DHL",
+                 *       "trackingNumber": "00340434161094042557"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ShipOrderDto"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    ETag: components["headers"]["ETag"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    Location: components["headers"]["Location"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *         "number": "SO-7K4M-2Q9X",
+                     *         "userId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *         "status": "pending",
+                     *         "currency": "EUR",
+                     *         "total": 89800,
+                     *         "items": [
+                     *           {
+                     *             "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *             "productId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *             "sku": "DESK-OAK-160",
+                     *             "name": "Oak desk",
+                     *             "quantity": 2,
+                     *             "unitPrice": 44900,
+                     *             "total": 89800
+                     *           }
+                     *         ],
+                     *         "note": "Please ring twice",
+                     *         "metadata": {
+                     *           "campaign": "spring"
+                     *         },
+                     *         "createdAt": "2026-01-31T09:30:00.000Z",
+                     *         "updatedAt": "2026-01-31T09:30:00.000Z",
+                     *         "expiresAt": "2026-01-31T09:30:00.000Z",
+                     *         "version": 1
+                     *       },
+                     *       "meta": {
+                     *         "requestId": "checkout-7f3a91",
+                     *         "timestamp": "2026-01-31T09:30:00.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        data: components["schemas"]["OrderView"];
+                        meta: components["schemas"]["Meta"];
+                        /** @constant */
+                        success: true;
+                    };
+                };
+            };
+            400: components["responses"]["MalformedRequestOrInvalidIdempotencyKey"];
+            401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["InvalidTransitionOrIdempotencyInProgress"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationErrorOrIdempotencyKeyReused"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
     listProducts: {
         parameters: {
             query?: {
@@ -3165,9 +4875,13 @@ export interface operations {
                 minPrice?: number;
                 /** @description A page by its number, with totals; not together with `cursor` */
                 page?: components["parameters"]["Page"];
-                /** @description Contained in the name, the sku or the description, whatever the case */
+                /**
+                 * @description Words to look for in the name, the sku and the description: all of them, whatever their case, accents and endings.
+                 *     A word that no product has stands for those that are nearly the same.. For example `oak desk`
+                 */
                 q?: string;
-                sortBy?: "createdAt" | "price" | "name";
+                /** @description `relevance`, the best match first, is for searches, and the default there; names are sorted whatever their case */
+                sortBy?: "createdAt" | "price" | "name" | "relevance";
                 sortOrder?: components["parameters"]["SortOrder"];
                 /** @description Any but `active` is for moderators */
                 status?: "draft" | "active" | "archived";
@@ -3429,6 +5143,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             405: components["responses"]["MethodNotAllowed"];
+            412: components["responses"]["PreconditionFailed"];
             422: components["responses"]["ValidationError"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
@@ -4175,6 +5890,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             405: components["responses"]["MethodNotAllowed"];
+            412: components["responses"]["PreconditionFailed"];
             422: components["responses"]["ValidationError"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
@@ -4453,6 +6169,8 @@ export interface operations {
                 currency?: string;
                 /** @description Where the last answer ended: its `nextCursor` */
                 cursor?: components["parameters"]["Cursor"];
+                /** @description For moderators: adds to each order who placed it */
+                include?: "user";
                 /** @description How many entries to answer with */
                 limit?: components["parameters"]["Limit"];
                 maxTotal?: number;
@@ -4520,7 +6238,12 @@ export interface operations {
                      *           "createdAt": "2026-01-31T09:30:00.000Z",
                      *           "updatedAt": "2026-01-31T09:30:00.000Z",
                      *           "expiresAt": "2026-01-31T09:30:00.000Z",
-                     *           "version": 1
+                     *           "version": 1,
+                     *           "user": {
+                     *             "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *             "email": "ann@example.com",
+                     *             "name": "Ann Archer"
+                     *           }
                      *         }
                      *       ],
                      *       "meta": {
@@ -4535,7 +6258,7 @@ export interface operations {
                      *     }
                      */
                     "application/json": {
-                        data: components["schemas"]["OrderView"][];
+                        data: components["schemas"]["ListedOrderView"][];
                         meta: components["schemas"]["ListMeta"];
                         /** @constant */
                         success: true;
@@ -4734,9 +6457,11 @@ export interface operations {
                 };
                 content?: never;
             };
+            400: components["responses"]["MalformedRequest"];
             401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
             403: components["responses"]["Forbidden"];
             405: components["responses"]["MethodNotAllowed"];
+            412: components["responses"]["PreconditionFailed"];
             422: components["responses"]["ValidationError"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
@@ -4833,6 +6558,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             405: components["responses"]["MethodNotAllowed"];
+            412: components["responses"]["PreconditionFailed"];
             422: components["responses"]["ValidationError"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
