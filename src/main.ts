@@ -26,6 +26,7 @@ import { Lifecycle } from './modules/health/index.js';
 import { JobsWorker } from './modules/jobs/index.js';
 import { FirstAdmin } from './modules/users/index.js';
 import { Redis } from './redis/redis.js';
+import { secretsOf } from './signing-keys.js';
 import { stopWhenTold } from './stop.js';
 import { createLogger, NestLogger } from './telemetry/logger.js';
 import { Metrics } from './telemetry/metrics.js';
@@ -84,7 +85,7 @@ interface Parts {
 
 async function createApp(parts: Parts): Promise<NestFastifyApplication> {
   const { config, logger, dataSource, redis, metrics, drain } = parts;
-  const cursorKey = new CursorKey(Buffer.from(hkdfSync('sha256', secretOf(config), '', 'stoa cursors', 32)));
+  const cursorKey = new CursorKey(Buffer.from(hkdfSync('sha256', secretsOf(config)[0], '', 'stoa cursors', 32)));
   const app: NestFastifyApplication = await NestFactory.create<NestFastifyApplication>(
     AppModule.on({ config, logger, dataSource, cursorKey, redis, metrics }),
     createAdapter({ config, logger, metrics, drain, pool: poolOf(dataSource), failures: () => app.get(ErrorFilter) }),
@@ -112,13 +113,6 @@ async function createApp(parts: Parts): Promise<NestFastifyApplication> {
   });
   serveDocument(app, document);
   return app;
-}
-
-/** What every replica knows and nobody else: other keys are derived from it. */
-function secretOf({ jwtSecret, jwtPrivateKey }: Config): Buffer {
-  if (jwtSecret !== undefined) return Buffer.from(jwtSecret);
-  if (jwtPrivateKey !== undefined) return jwtPrivateKey.export({ format: 'der', type: 'pkcs8' });
-  throw new Error('There is no key to sign with');
 }
 
 const EXPOSED_HEADERS = [

@@ -38,6 +38,21 @@ export function readPreviousKeys(text: string): KeyObject[] | undefined {
   return keys.length === pems.length + secrets.length ? (keys as KeyObject[]) : undefined;
 }
 
+/** Secrets that other keys are derived from: that of the current signing key first. Of a public key there is none. */
+export function secretsOf(keys: {
+  jwtSecret: string | undefined;
+  jwtPrivateKey: KeyObject | undefined;
+  jwtPreviousKeys: readonly KeyObject[];
+}): [Buffer, ...Buffer[]] {
+  const [current, ...others] = [
+    ...(keys.jwtSecret === undefined ? [] : [Buffer.from(keys.jwtSecret)]),
+    ...(keys.jwtPrivateKey === undefined ? [] : [keys.jwtPrivateKey.export({ format: 'der', type: 'pkcs8' })]),
+    ...keys.jwtPreviousKeys.filter(({ type }) => type === 'secret').map((key) => key.export()),
+  ];
+  if (current === undefined) throw new Error('There is no key to sign with');
+  return [current, ...others];
+}
+
 const withLineBreaks = (text: string): string => text.replaceAll('\\n', '\n');
 
 /** What Node says of a bad key may repeat parts of it. */

@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { Config } from '../../config.js';
 import { EventsModule } from '../events/index.js';
+import { secretsOf } from '../../signing-keys.js';
 import { JobsModule } from '../jobs/index.js';
 import { MailModule } from '../mail/index.js';
 import { Addresses } from './addresses.js';
@@ -33,9 +34,8 @@ import { WebhooksService } from './webhooks.service.js';
 })
 export class WebhooksModule {}
 
-/** What secrets are, or have been, sealed with: the key of its own where there is one, and the signing key. */
-function sealingKeys({ webhookSecretKey, jwtSecret }: Config): [string, ...string[]] {
-  const [current, ...others] = [webhookSecretKey, jwtSecret].filter((key) => key !== undefined);
-  if (current === undefined) throw new Error('There is no key to seal secrets with');
-  return [current, ...others];
+/** What secrets are, or have been, sealed with: the key of its own where there is one, and the signing keys. */
+function sealingKeys(config: Config): [string | Buffer, ...Buffer[]] {
+  const { webhookSecretKey } = config;
+  return webhookSecretKey === undefined ? secretsOf(config) : [webhookSecretKey, ...secretsOf(config)];
 }
