@@ -814,6 +814,162 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List webhooks
+         * @description For admins.
+         */
+        get: operations["listWebhooks"];
+        put?: never;
+        /**
+         * Register a webhook: the answer shows its secret, once
+         * @description For admins.
+         */
+        post: operations["createWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a webhook
+         * @description For admins.
+         */
+        get: operations["getWebhook"];
+        /**
+         * Replace a webhook, apart from its secret
+         * @description For admins.
+         */
+        put: operations["replaceWebhook"];
+        post?: never;
+        /**
+         * Delete a webhook, with its deliveries
+         * @description For admins.
+         */
+        delete: operations["deleteWebhook"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a webhook, or switch it on or off
+         * @description For admins.
+         */
+        patch: operations["updateWebhook"];
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the deliveries of a webhook, the newest first; they are kept for 30 days
+         * @description For admins.
+         */
+        get: operations["listWebhookDeliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/deliveries/{deliveryId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get a delivery, with what the receiver answered
+         * @description For admins.
+         */
+        get: operations["getWebhookDelivery"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/deliveries/{deliveryId}/retries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a delivery again, at once and with all its attempts before it
+         * @description For admins.
+         */
+        post: operations["retryWebhookDelivery"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/secret-rotations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a new secret, which the answer shows once; the old one signs too for 24 hours
+         * @description For admins.
+         */
+        post: operations["rotateWebhookSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/webhooks/{id}/tests": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a `ping` to try it out
+         * @description For admins.
+         */
+        post: operations["testWebhook"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v2/users/{id}": {
         parameters: {
             query?: never;
@@ -950,6 +1106,28 @@ export interface components {
             /** @enum {string} */
             role?: "user" | "moderator" | "admin";
         };
+        CreateWebhookDto: {
+            /**
+             * @description Empty where it is left out
+             * @example The warehouse
+             */
+            description?: string;
+            /** @description It is, where this is left out */
+            enabled?: boolean;
+            /**
+             * @description What to be told of; `*` for everything
+             * @example [
+             *       "order.created",
+             *       "order.paid"
+             *     ]
+             */
+            eventTypes: ("user.created" | "user.updated" | "user.deleted" | "session.reuse_detected" | "product.created" | "product.updated" | "product.deleted" | "product.stock_adjusted" | "order.created" | "order.updated" | "order.paid" | "order.cancelled" | "order.shipped" | "order.delivered" | "order.refunded" | "transfer.created" | "*")[];
+            /**
+             * @description http or https, and nothing that leads into a private network
+             * @example https://shop.example/stoa
+             */
+            url: string;
+        };
         /** @description Where to go on from, when no `page` was asked for */
         CursorPagination: {
             /** @description Whether there is a next page now */
@@ -979,6 +1157,66 @@ export interface components {
             version: number;
         };
         DeliverOrderDto: Record<string, never>;
+        DeliveryDetailView: {
+            /** Format: int32 */
+            attempts: number;
+            /** Format: date-time */
+            createdAt: string;
+            /**
+             * Format: uuid
+             * @description The `webhook-id` of every attempt
+             */
+            eventId: string;
+            /** @enum {string} */
+            eventType: "user.created" | "user.updated" | "user.deleted" | "session.reuse_detected" | "product.created" | "product.updated" | "product.deleted" | "product.stock_adjusted" | "order.created" | "order.updated" | "order.paid" | "order.cancelled" | "order.shipped" | "order.delivered" | "order.refunded" | "transfer.created" | "ping";
+            /** Format: uuid */
+            id: string;
+            /** @description Why the last attempt failed */
+            lastError: string | null;
+            /** @description How the receiver's last answer began, up to 1 KiB */
+            lastResponse: string | null;
+            /**
+             * Format: int32
+             * @description What the receiver answered; null where it did not
+             */
+            lastStatus: number | null;
+            /**
+             * Format: date-time
+             * @description Null where there is none to come
+             */
+            nextAttemptAt: string | null;
+            /** @enum {string} */
+            state: "pending" | "delivered" | "dead";
+        };
+        DeliveryView: {
+            /** Format: int32 */
+            attempts: number;
+            /** Format: date-time */
+            createdAt: string;
+            /**
+             * Format: uuid
+             * @description The `webhook-id` of every attempt
+             */
+            eventId: string;
+            /** @enum {string} */
+            eventType: "user.created" | "user.updated" | "user.deleted" | "session.reuse_detected" | "product.created" | "product.updated" | "product.deleted" | "product.stock_adjusted" | "order.created" | "order.updated" | "order.paid" | "order.cancelled" | "order.shipped" | "order.delivered" | "order.refunded" | "transfer.created" | "ping";
+            /** Format: uuid */
+            id: string;
+            /** @description Why the last attempt failed */
+            lastError: string | null;
+            /**
+             * Format: int32
+             * @description What the receiver answered; null where it did not
+             */
+            lastStatus: number | null;
+            /**
+             * Format: date-time
+             * @description Null where there is none to come
+             */
+            nextAttemptAt: string | null;
+            /** @enum {string} */
+            state: "pending" | "delivered" | "dead";
+        };
         DepositDto: {
             /** Format: uuid */
             accountId: string;
@@ -1478,6 +1716,28 @@ export interface components {
             /** @enum {string} */
             role?: "user" | "moderator" | "admin";
         };
+        ReplaceWebhookDto: {
+            /**
+             * @description Empty where it is left out
+             * @example The warehouse
+             */
+            description?: string;
+            /** @description It is, where this is left out */
+            enabled?: boolean;
+            /**
+             * @description What to be told of; `*` for everything
+             * @example [
+             *       "order.created",
+             *       "order.paid"
+             *     ]
+             */
+            eventTypes: ("user.created" | "user.updated" | "user.deleted" | "session.reuse_detected" | "product.created" | "product.updated" | "product.deleted" | "product.stock_adjusted" | "order.created" | "order.updated" | "order.paid" | "order.cancelled" | "order.shipped" | "order.delivered" | "order.refunded" | "transfer.created" | "*")[];
+            /**
+             * @description http or https, and nothing that leads into a private network
+             * @example https://shop.example/stoa
+             */
+            url: string;
+        };
         ResetPasswordDto: {
             /**
              * Format: password
@@ -1670,6 +1930,20 @@ export interface components {
              */
             role?: "user" | "moderator" | "admin";
         };
+        UpdateWebhookDto: {
+            /** @example The warehouse */
+            description?: string;
+            enabled?: boolean;
+            /**
+             * @example [
+             *       "order.created",
+             *       "order.paid"
+             *     ]
+             */
+            eventTypes?: ("user.created" | "user.updated" | "user.deleted" | "session.reuse_detected" | "product.created" | "product.updated" | "product.deleted" | "product.stock_adjusted" | "order.created" | "order.updated" | "order.paid" | "order.cancelled" | "order.shipped" | "order.delivered" | "order.refunded" | "transfer.created" | "*")[];
+            /** @example https://shop.example/stoa */
+            url?: string;
+        };
         UserTokenDto: {
             /** @example kX0vB3nUe9m1tqYw5cR7sJd2fHg4aLzP6oNiQbVxEyM */
             token: string;
@@ -1686,6 +1960,43 @@ export interface components {
             role: "admin" | "user" | "moderator";
             /** Format: date-time */
             updatedAt: string;
+            /** Format: int64 */
+            version: number;
+        };
+        WebhookView: {
+            /** Format: date-time */
+            createdAt: string;
+            description: string;
+            /** @description One that is gone (410), or has failed for days, is switched off by itself */
+            enabled: boolean;
+            eventTypes: ("user.created" | "user.updated" | "user.deleted" | "session.reuse_detected" | "product.created" | "product.updated" | "product.deleted" | "product.stock_adjusted" | "order.created" | "order.updated" | "order.paid" | "order.cancelled" | "order.shipped" | "order.delivered" | "order.refunded" | "transfer.created" | "*")[];
+            /** Format: uuid */
+            id: string;
+            /** Format: date-time */
+            updatedAt: string;
+            /** @example https://shop.example/stoa */
+            url: string;
+            /** Format: int64 */
+            version: number;
+        };
+        WebhookWithSecretView: {
+            /** Format: date-time */
+            createdAt: string;
+            description: string;
+            /** @description One that is gone (410), or has failed for days, is switched off by itself */
+            enabled: boolean;
+            eventTypes: ("user.created" | "user.updated" | "user.deleted" | "session.reuse_detected" | "product.created" | "product.updated" | "product.deleted" | "product.stock_adjusted" | "order.created" | "order.updated" | "order.paid" | "order.cancelled" | "order.shipped" | "order.delivered" | "order.refunded" | "transfer.created" | "*")[];
+            /** Format: uuid */
+            id: string;
+            /**
+             * @description Signs what is sent. Shown this once: null where this answer is given again for the same `Idempotency-Key`
+             * @example whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=
+             */
+            secret: string | null;
+            /** Format: date-time */
+            updatedAt: string;
+            /** @example https://shop.example/stoa */
+            url: string;
             /** Format: int64 */
             version: number;
         };
@@ -6463,6 +6774,896 @@ export interface operations {
             405: components["responses"]["MethodNotAllowed"];
             412: components["responses"]["PreconditionFailed"];
             422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listWebhooks: {
+        parameters: {
+            query?: {
+                /** @description Where the last answer ended: its `nextCursor` */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description How many entries to answer with */
+                limit?: components["parameters"]["Limit"];
+                /** @description A page by its number, with totals; not together with `cursor` */
+                page?: components["parameters"]["Page"];
+                sortBy?: "createdAt";
+                sortOrder?: components["parameters"]["SortOrder"];
+            };
+            header?: {
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": [
+                     *         {
+                     *           "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *           "url": "https://shop.example/stoa",
+                     *           "eventTypes": [
+                     *             "user.created"
+                     *           ],
+                     *           "description": "description",
+                     *           "enabled": true,
+                     *           "createdAt": "2026-01-31T09:30:00.000Z",
+                     *           "updatedAt": "2026-01-31T09:30:00.000Z",
+                     *           "version": 1
+                     *         }
+                     *       ],
+                     *       "meta": {
+                     *         "requestId": "checkout-7f3a91",
+                     *         "timestamp": "2026-01-31T09:30:00.000Z",
+                     *         "pagination": {
+                     *           "limit": 20,
+                     *           "nextCursor": "WyIyMDI2LTAxLTMxIiwiMDE5YWEzZjAiXQ",
+                     *           "hasNext": true
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        data: components["schemas"]["WebhookView"][];
+                        meta: components["schemas"]["ListMeta"];
+                        /** @constant */
+                        success: true;
+                    };
+                };
+            };
+            400: components["responses"]["MalformedRequestOrInvalidCursor"];
+            401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["MethodNotAllowed"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    createWebhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Lets the request be sent again without a second effect: for 24 hours the same key gets the first answer again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "url": "https://shop.example/stoa",
+                 *       "eventTypes": [
+                 *         "order.created",
+                 *         "order.paid"
+                 *       ],
+                 *       "description": "The warehouse"
+                 *     }
+                 */
+                "application/json": components["schemas"]["CreateWebhookDto"];
+            };
+        };
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    ETag: components["headers"]["ETag"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    Location: components["headers"]["Location"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *         "url": "https://shop.example/stoa",
+                     *         "eventTypes": [
+                     *           "user.created"
+                     *         ],
+                     *         "description": "description",
+                     *         "enabled": true,
+                     *         "createdAt": "2026-01-31T09:30:00.000Z",
+                     *         "updatedAt": "2026-01-31T09:30:00.000Z",
+                     *         "version": 1,
+                     *         "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
+                     *       },
+                     *       "meta": {
+                     *         "requestId": "checkout-7f3a91",
+                     *         "timestamp": "2026-01-31T09:30:00.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        data: components["schemas"]["WebhookWithSecretView"];
+                        meta: components["schemas"]["Meta"];
+                        /** @constant */
+                        success: true;
+                    };
+                };
+            };
+            400: components["responses"]["MalformedRequestOrInvalidIdempotencyKey"];
+            401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
+            403: components["responses"]["Forbidden"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["IdempotencyInProgress"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationErrorOrIdempotencyKeyReused"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    getWebhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of the version at hand: answered with 304, without a body, where it is still the current one */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description The id of it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *         "url": "https://shop.example/stoa",
+                     *         "eventTypes": [
+                     *           "user.created"
+                     *         ],
+                     *         "description": "description",
+                     *         "enabled": true,
+                     *         "createdAt": "2026-01-31T09:30:00.000Z",
+                     *         "updatedAt": "2026-01-31T09:30:00.000Z",
+                     *         "version": 1
+                     *       },
+                     *       "meta": {
+                     *         "requestId": "checkout-7f3a91",
+                     *         "timestamp": "2026-01-31T09:30:00.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        data: components["schemas"]["WebhookView"];
+                        meta: components["schemas"]["Meta"];
+                        /** @constant */
+                        success: true;
+                    };
+                };
+            };
+            /** @description What you have is still the current version */
+            304: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            412: components["responses"]["PreconditionFailed"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    replaceWebhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of the version that was read: refused with 412 where the resource has changed since */
+                "If-Match"?: components["parameters"]["IfMatch"];
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description The id of it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "url": "https://shop.example/stoa",
+                 *       "eventTypes": [
+                 *         "order.created",
+                 *         "order.paid"
+                 *       ],
+                 *       "description": "The warehouse"
+                 *     }
+                 */
+                "application/json": components["schemas"]["ReplaceWebhookDto"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *         "url": "https://shop.example/stoa",
+                     *         "eventTypes": [
+                     *           "user.created"
+                     *         ],
+                     *         "description": "description",
+                     *         "enabled": true,
+                     *         "createdAt": "2026-01-31T09:30:00.000Z",
+                     *         "updatedAt": "2026-01-31T09:30:00.000Z",
+                     *         "version": 1
+                     *       },
+                     *       "meta": {
+                     *         "requestId": "checkout-7f3a91",
+                     *         "timestamp": "2026-01-31T09:30:00.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        data: components["schemas"]["WebhookView"];
+                        meta: components["schemas"]["Meta"];
+                        /** @constant */
+                        success: true;
+                    };
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    deleteWebhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of the version that was read: refused with 412 where the resource has changed since */
+                "If-Match"?: components["parameters"]["IfMatch"];
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description The id of it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            204: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["PayloadTooLarge"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    updateWebhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The `ETag` of the version that was read: refused with 412 where the resource has changed since */
+                "If-Match"?: components["parameters"]["IfMatch"];
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description The id of it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "url": "https://shop.example/stoa",
+                 *       "eventTypes": [
+                 *         "order.created",
+                 *         "order.paid"
+                 *       ],
+                 *       "description": "The warehouse"
+                 *     }
+                 */
+                "application/json": components["schemas"]["UpdateWebhookDto"];
+            };
+        };
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *         "url": "https://shop.example/stoa",
+                     *         "eventTypes": [
+                     *           "user.created"
+                     *         ],
+                     *         "description": "description",
+                     *         "enabled": true,
+                     *         "createdAt": "2026-01-31T09:30:00.000Z",
+                     *         "updatedAt": "2026-01-31T09:30:00.000Z",
+                     *         "version": 1
+                     *       },
+                     *       "meta": {
+                     *         "requestId": "checkout-7f3a91",
+                     *         "timestamp": "2026-01-31T09:30:00.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        data: components["schemas"]["WebhookView"];
+                        meta: components["schemas"]["Meta"];
+                        /** @constant */
+                        success: true;
+                    };
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            412: components["responses"]["PreconditionFailed"];
+            413: components["responses"]["PayloadTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    listWebhookDeliveries: {
+        parameters: {
+            query?: {
+                /** @description Where the last answer ended: its `nextCursor` */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description How many entries to answer with */
+                limit?: components["parameters"]["Limit"];
+                /** @description A page by its number, with totals; not together with `cursor` */
+                page?: components["parameters"]["Page"];
+                sortBy?: "createdAt";
+                sortOrder?: components["parameters"]["SortOrder"];
+                /** @description `pending`: to be attempted, `delivered`, or `dead`: given up */
+                state?: "pending" | "delivered" | "dead";
+            };
+            header?: {
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description The id of it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": [
+                     *         {
+                     *           "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *           "eventId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *           "eventType": "user.created",
+                     *           "state": "pending",
+                     *           "attempts": 1,
+                     *           "lastStatus": 100,
+                     *           "lastError": null,
+                     *           "nextAttemptAt": "2026-01-31T09:30:00.000Z",
+                     *           "createdAt": "2026-01-31T09:30:00.000Z"
+                     *         }
+                     *       ],
+                     *       "meta": {
+                     *         "requestId": "checkout-7f3a91",
+                     *         "timestamp": "2026-01-31T09:30:00.000Z",
+                     *         "pagination": {
+                     *           "limit": 20,
+                     *           "nextCursor": "WyIyMDI2LTAxLTMxIiwiMDE5YWEzZjAiXQ",
+                     *           "hasNext": true
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        data: components["schemas"]["DeliveryView"][];
+                        meta: components["schemas"]["ListMeta"];
+                        /** @constant */
+                        success: true;
+                    };
+                };
+            };
+            400: components["responses"]["MalformedRequestOrInvalidCursor"];
+            401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    getWebhookDelivery: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description The id of it */
+                deliveryId: string;
+                /** @description The id of it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done */
+            200: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *         "eventId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *         "eventType": "user.created",
+                     *         "state": "pending",
+                     *         "attempts": 1,
+                     *         "lastStatus": 100,
+                     *         "lastError": null,
+                     *         "nextAttemptAt": "2026-01-31T09:30:00.000Z",
+                     *         "createdAt": "2026-01-31T09:30:00.000Z",
+                     *         "lastResponse": null
+                     *       },
+                     *       "meta": {
+                     *         "requestId": "checkout-7f3a91",
+                     *         "timestamp": "2026-01-31T09:30:00.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        data: components["schemas"]["DeliveryDetailView"];
+                        meta: components["schemas"]["Meta"];
+                        /** @constant */
+                        success: true;
+                    };
+                };
+            };
+            400: components["responses"]["MalformedRequest"];
+            401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            422: components["responses"]["ValidationError"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    retryWebhookDelivery: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Lets the request be sent again without a second effect: for 24 hours the same key gets the first answer again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description The id of it */
+                deliveryId: string;
+                /** @description The id of it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted for later */
+            202: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *         "eventId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *         "eventType": "user.created",
+                     *         "state": "pending",
+                     *         "attempts": 1,
+                     *         "lastStatus": 100,
+                     *         "lastError": null,
+                     *         "nextAttemptAt": "2026-01-31T09:30:00.000Z",
+                     *         "createdAt": "2026-01-31T09:30:00.000Z"
+                     *       },
+                     *       "meta": {
+                     *         "requestId": "checkout-7f3a91",
+                     *         "timestamp": "2026-01-31T09:30:00.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        data: components["schemas"]["DeliveryView"];
+                        meta: components["schemas"]["Meta"];
+                        /** @constant */
+                        success: true;
+                    };
+                };
+            };
+            400: components["responses"]["MalformedRequestOrInvalidIdempotencyKey"];
+            401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            /** @description The webhook is disabled; or: The first request with this `Idempotency-Key` is still running: try again */
+            409: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            422: components["responses"]["ValidationErrorOrIdempotencyKeyReused"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    rotateWebhookSecret: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Lets the request be sent again without a second effect: for 24 hours the same key gets the first answer again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description The id of it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Created */
+            201: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    ETag: components["headers"]["ETag"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    Location: components["headers"]["Location"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *         "url": "https://shop.example/stoa",
+                     *         "eventTypes": [
+                     *           "user.created"
+                     *         ],
+                     *         "description": "description",
+                     *         "enabled": true,
+                     *         "createdAt": "2026-01-31T09:30:00.000Z",
+                     *         "updatedAt": "2026-01-31T09:30:00.000Z",
+                     *         "version": 1,
+                     *         "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
+                     *       },
+                     *       "meta": {
+                     *         "requestId": "checkout-7f3a91",
+                     *         "timestamp": "2026-01-31T09:30:00.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        data: components["schemas"]["WebhookWithSecretView"];
+                        meta: components["schemas"]["Meta"];
+                        /** @constant */
+                        success: true;
+                    };
+                };
+            };
+            400: components["responses"]["MalformedRequestOrInvalidIdempotencyKey"];
+            401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            409: components["responses"]["IdempotencyInProgress"];
+            413: components["responses"]["PayloadTooLarge"];
+            422: components["responses"]["ValidationErrorOrIdempotencyKeyReused"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["ServiceUnavailable"];
+        };
+    };
+    testWebhook: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Lets the request be sent again without a second effect: for 24 hours the same key gets the first answer again */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+                /** @description Your own name for the request, to find it in our logs. One is made where it is missing or unfit */
+                "X-Request-Id"?: components["parameters"]["RequestId"];
+            };
+            path: {
+                /** @description The id of it */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Accepted for later */
+            202: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "success": true,
+                     *       "data": {
+                     *         "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *         "eventId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
+                     *         "eventType": "user.created",
+                     *         "state": "pending",
+                     *         "attempts": 1,
+                     *         "lastStatus": 100,
+                     *         "lastError": null,
+                     *         "nextAttemptAt": "2026-01-31T09:30:00.000Z",
+                     *         "createdAt": "2026-01-31T09:30:00.000Z"
+                     *       },
+                     *       "meta": {
+                     *         "requestId": "checkout-7f3a91",
+                     *         "timestamp": "2026-01-31T09:30:00.000Z"
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        data: components["schemas"]["DeliveryView"];
+                        meta: components["schemas"]["Meta"];
+                        /** @constant */
+                        success: true;
+                    };
+                };
+            };
+            400: components["responses"]["MalformedRequestOrInvalidIdempotencyKey"];
+            401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            405: components["responses"]["MethodNotAllowed"];
+            /** @description The webhook is disabled; or: The first request with this `Idempotency-Key` is still running: try again */
+            409: {
+                headers: {
+                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
+                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            413: components["responses"]["PayloadTooLarge"];
+            422: components["responses"]["ValidationErrorOrIdempotencyKeyReused"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];
