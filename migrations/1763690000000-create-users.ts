@@ -31,9 +31,22 @@ export class CreateUsers1763690000000 implements MigrationInterface {
     await runner.query(`CREATE INDEX users_by_part_of_email ON users USING gin (email_key gin_trgm_ops)`);
     await runner.query(`CREATE INDEX users_by_part_of_name ON users USING gin (name gin_trgm_ops)`);
     await runner.query(`CREATE INDEX users_admins ON users (id) WHERE role = 'admin'`);
+    // Nothing can be begun for somebody who is being erased at this very moment: erasing locks the row, and whoever comes
+    // after that finds it erased.
+    await runner.query(`
+      CREATE FUNCTION assert_user_is_living() RETURNS trigger LANGUAGE plpgsql AS $$
+      BEGIN
+        PERFORM FROM users WHERE id = NEW.user_id AND erased_at IS NULL FOR KEY SHARE;
+        IF NOT FOUND THEN
+          RAISE EXCEPTION 'the user is erased'
+            USING ERRCODE = 'foreign_key_violation', CONSTRAINT = TG_TABLE_NAME || '_user_is_living';
+        END IF;
+        RETURN NEW;
+      END $$`);
   }
 
   async down(runner: QueryRunner): Promise<void> {
     await runner.query(`DROP TABLE users`);
+    await runner.query(`DROP FUNCTION assert_user_is_living()`);
   }
 }

@@ -19,6 +19,9 @@ export class CreateLedger1763690300000 implements MigrationInterface {
         CONSTRAINT accounts_balance_check CHECK (kind <> 'user' OR balance >= 0),
         CONSTRAINT accounts_balance_range_check CHECK (balance BETWEEN -9007199254740991 AND 9007199254740991)
       )`);
+    await runner.query(`
+      CREATE TRIGGER accounts_user_is_living BEFORE INSERT ON accounts FOR EACH ROW WHEN (NEW.user_id IS NOT NULL)
+      EXECUTE FUNCTION assert_user_is_living()`);
     await runner.query(`CREATE UNIQUE INDEX accounts_house_key ON accounts (kind, currency) WHERE user_id IS NULL`);
     await runner.query(`CREATE INDEX accounts_by_created_at ON accounts (created_at, id)`);
     await runner.query(`

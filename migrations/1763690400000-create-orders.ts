@@ -23,6 +23,9 @@ export class CreateOrders1763690400000 implements MigrationInterface {
         CONSTRAINT orders_currency_check CHECK (currency ~ '^[A-Z]{3}$'),
         CONSTRAINT orders_total_check CHECK (total BETWEEN 0 AND 9007199254740991)
       )`);
+    await runner.query(`
+      CREATE TRIGGER orders_user_is_living BEFORE INSERT ON orders FOR EACH ROW
+      EXECUTE FUNCTION assert_user_is_living()`);
     for (const key of ['created_at', 'updated_at', 'total']) {
       await runner.query(`CREATE INDEX orders_by_${key} ON orders (${key}, id)`);
       await runner.query(`CREATE INDEX orders_by_user_and_${key} ON orders (user_id, ${key}, id)`);

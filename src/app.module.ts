@@ -11,7 +11,7 @@ import { AuthorizationGuard } from './http/authorization.guard.js';
 import { EnvelopeInterceptor } from './http/envelope.interceptor.js';
 import { ErrorFilter } from './http/error.filter.js';
 import { IdempotencyInterceptor } from './http/idempotency.interceptor.js';
-import { NoQueryInterceptor } from './http/no-query.interceptor.js';
+import { UnreadInputInterceptor } from './http/unread-input.interceptor.js';
 import { RateLimitGuard, rateLimits } from './http/rate-limit.guard.js';
 import { RequestLimits } from './http/request-limits.js';
 import { UnmatchedController } from './http/unmatched.controller.js';
@@ -51,7 +51,7 @@ const pipeline: Provider[] = [
   // Interceptors wrap what comes after them; the pipe is the last thing before the handler.
   { provide: APP_INTERCEPTOR, useClass: EnvelopeInterceptor },
   { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
-  { provide: APP_INTERCEPTOR, useClass: NoQueryInterceptor },
+  { provide: APP_INTERCEPTOR, useClass: UnreadInputInterceptor },
   { provide: APP_PIPE, useClass: RequestValidationPipe },
   { provide: APP_FILTER, useExisting: ErrorFilter },
   ErrorFilter,

@@ -119,13 +119,17 @@ export function readConfig(environment: Environment = withDotEnv(process.env)): 
     read.fault('WEBHOOK_RETRY_SCHEDULE', `must be ${SCHEDULE_RULE}, separated by commas`);
   }
 
+  const port = read.integer('PORT', 3000, { min: 0, max: 65_535 });
+  const metricsPort = read.has('METRICS_PORT') ? read.integer('METRICS_PORT', 0, { min: 0, max: 65_535 }) : undefined;
+  if (metricsPort === port && port !== 0) read.fault('METRICS_PORT', 'must be another than PORT');
+
   const appUrl = read.url('APP_URL', ['http:', 'https:']);
   const mailHost = appUrl === undefined ? 'localhost' : new URL(appUrl).hostname;
 
   const config = new Config({
     environment: mode,
     host: read.text('HOST', /^\S+$/, 'a host name or an IP address') ?? '127.0.0.1',
-    port: read.integer('PORT', 3000, { min: 0, max: 65_535 }),
+    port,
     databaseUrl: read.url('DATABASE_URL', ['postgres:', 'postgresql:'], { required: inProduction }),
     databasePool: {
       min: read.integer('DATABASE_POOL_MIN', Math.min(2, poolMax), { min: 0, max: poolMax }),
@@ -136,7 +140,7 @@ export function readConfig(environment: Environment = withDotEnv(process.env)): 
     redisUrl: read.url('REDIS_URL', ['redis:', 'rediss:'], { required: inProduction }),
     dataDir: read.text('DATA_DIR', /^[^\0]+$/, 'a folder') ?? '.data',
     migrate: read.oneOf('MIGRATE', ['on', 'off'], 'on') === 'on',
-    jwtSecret: read.text('JWT_SECRET', /^.{32,}$/s, 'at least 32 characters', {
+    jwtSecret: read.text('JWT_SECRET', /^.{32,}$/s, 'at least 32 characters, unless JWT_PRIVATE_KEY is given', {
       required: inProduction && !read.has('JWT_PRIVATE_KEY'),
     }),
     jwtPrivateKey: read.parsed('JWT_PRIVATE_KEY', readPrivateKey, PRIVATE_KEY_RULE),
@@ -171,7 +175,7 @@ export function readConfig(environment: Environment = withDotEnv(process.env)): 
     webhookRetrySchedule: webhookRetrySchedule.length > 0 ? webhookRetrySchedule : RETRY_SCHEDULE,
     webhookSecretKey: read.text('WEBHOOK_SECRET_KEY', /^.{32,}$/s, 'at least 32 characters'),
     eventsRetentionDays: read.integer('EVENTS_RETENTION_DAYS', 0, { min: 0, max: 36_500 }),
-    metricsPort: read.has('METRICS_PORT') ? read.integer('METRICS_PORT', 0, { min: 0, max: 65_535 }) : undefined,
+    metricsPort,
     logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
     shutdownDelay: read.integer('SHUTDOWN_DELAY', 1, { min: 0 }),
     shutdownTimeout: read.integer('SHUTDOWN_TIMEOUT', 25, { min: 1 }),
@@ -266,10 +270,10 @@ class Reader {
   }
 
   list(name: string, pattern: Pick<RegExp, 'test'>, rule: string): string[] {
+    if (!this.has(name)) return [];
     const values = (this.environment[name] ?? '').split(',').map((value) => value.trim());
-    const given = values.filter((value) => value !== '');
-    if (!given.every((value) => pattern.test(value))) this.fault(name, `must be ${rule}, separated by commas`);
-    return given;
+    if (!values.every((value) => pattern.test(value))) this.fault(name, `must be ${rule}, separated by commas`);
+    return values;
   }
 
   url(name: string, protocols: readonly string[], { required = false } = {}): string | undefined {

@@ -126,9 +126,8 @@ async function main(path: string | undefined): Promise<number> {
   const given = readConfig();
   const logger = createLogger(given.with({ logLevel: 'warn' }));
   const { config, embedded } = await fillIn(given, () => undefined);
-  const dataSource = await connect(config, logger);
+  const dataSource = await connect(config, logger, (each) => prepareSchema(config, each, logger));
   try {
-    await prepareSchema(config, dataSource, logger);
     const app = await NestFactory.createApplicationContext(
       AppModule.on({
         config: config.with({ admin: undefined }),

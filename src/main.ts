@@ -1,5 +1,6 @@
 import 'reflect-metadata';
 import { hkdfSync } from 'node:crypto';
+import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createServer, type Server } from 'node:http';
 import { NestFactory } from '@nestjs/core';
@@ -37,15 +38,14 @@ async function main(): Promise<void> {
   const { config, embedded } = await fillIn(given, (line) => {
     logger.info(line);
   });
-  const dataSource = await connect(config, logger);
-  await prepareSchema(config, dataSource, logger);
+  const dataSource = await connect(config, logger, (each) => prepareSchema(config, each, logger));
 
   const redis = new Redis(config.redisUrl, logger);
   await redis.start();
   const metrics = new Metrics();
   const drain = new Drain();
   const app = await createApp({ config, logger, dataSource, redis, metrics, drain });
-  const metricsServer = serveMetrics(config, app, metrics);
+  const metricsServer = await serveMetrics(config, app, metrics);
   const lifecycle = app.get(Lifecycle);
   stopWhenTold(config, logger, {
     announce: () => {
@@ -68,8 +68,8 @@ async function main(): Promise<void> {
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
   logger.info({ url }, 'Listening');
   if (config.jobs === 'inline') app.get(JobsWorker).start();
-  if (config.environment === 'development') {
-    if (embedded !== undefined) await app.get(CatalogueService).loadDemo();
+  if (config.environment === 'development' && embedded !== undefined) await app.get(CatalogueService).loadDemo();
+  if (!config.inProduction) {
     greet(url, app.get(FirstAdmin).madeUpPassword, config);
   }
 }
@@ -131,7 +131,11 @@ const EXPOSED_HEADERS = [
 ];
 
 /** On a port of their own where one is set, so that the outside never sees them; else on the main port, in development. */
-function serveMetrics(config: Config, app: NestFastifyApplication, metrics: Metrics): Server | undefined {
+async function serveMetrics(
+  config: Config,
+  app: NestFastifyApplication,
+  metrics: Metrics,
+): Promise<Server | undefined> {
   if (config.metricsPort !== undefined) {
     const server = createServer((request, response) => {
       if (request.url !== '/metrics') return response.writeHead(404).end();
@@ -141,7 +145,11 @@ function serveMetrics(config: Config, app: NestFastifyApplication, metrics: Metr
       );
       return undefined;
     });
-    return server.listen(config.metricsPort, config.host);
+    server.listen(config.metricsPort, config.host);
+    await once(server, 'listening').catch((error: unknown) => {
+      throw new ConfigError([`METRICS_PORT can not be listened on: ${error instanceof Error ? error.message : ''}`]);
+    });
+    return server;
   }
   if (config.environment === 'development') {
     app

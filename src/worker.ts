@@ -21,8 +21,7 @@ async function main(): Promise<void> {
   const { config } = await fillIn(given, (line) => {
     logger.info(line);
   });
-  const dataSource = await connect(config, logger);
-  await prepareSchema(config, dataSource, logger);
+  const dataSource = await connect(config, logger, (each) => prepareSchema(config, each, logger));
 
   // The first admin is for a server to make, which can say what password it made up. And nobody gets a cursor from here.
   const app = await NestFactory.createApplicationContext(

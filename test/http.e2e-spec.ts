@@ -300,6 +300,16 @@ describe('HTTP', () => {
       }
     });
 
+    it('is refused where a route reads none, unless it is empty', async () => {
+      const post = async (raw: string, headers = {}) =>
+        failureOf(await app.request('POST', '/auth/email/resend', { token: user.token, raw, headers }));
+      expect(await post('{"a":1}')).toBe('422 VALIDATION_ERROR');
+      expect(await post('[]')).toBe('422 VALIDATION_ERROR');
+      expect(await post('{bad')).toBe('400 MALFORMED_REQUEST');
+      expect(await post('hello', { 'content-type': 'text/plain' })).toBe('415 UNSUPPORTED_MEDIA_TYPE');
+      expect(await post('{}')).toBe('202 undefined');
+    });
+
     it('with __proto__ or unknown names is refused', async () => {
       for (const query of ['__proto__=1', 'constructor=1', 'nothing=1', 'sortBy=price;drop']) {
         expect(failureOf(await nobody.get(`/products?${query}`))).toBe('422 VALIDATION_ERROR');

@@ -32,7 +32,8 @@ describe('the start', () => {
       DATABASE_URL: 'postgres://stoa:hunter2@127.0.0.1:1/stoa',
       JWT_SECRET: 'x'.repeat(40),
     });
-    await sleep(3000);
+    const hasSaidSo = () => /The database is away/.test(server.stdout);
+    for (const deadline = Date.now() + 20_000; !hasSaidSo() && Date.now() < deadline; ) await sleep(50);
     await server.kill();
     expect(server.stdout + server.stderr).toMatch(/The database is away, next try in/);
     expect(server.stdout + server.stderr).not.toMatch(/hunter2/);

@@ -203,5 +203,31 @@ describe('users', () => {
       expect(failureOf(await admin.patch(`/users/${admin.id}`, { role: 'user' }))).toBe('409 CONFLICT');
       expect((await app.login(ADMIN.email, ADMIN.password)).user.role).toBe('admin');
     });
+
+    it('leaves no pending order and no account behind that was begun at the same moment', async () => {
+      const { id: productId } = await app.product({ stock: 1000 });
+      const body = { items: [{ productId, quantity: 1 }] };
+      for (let round = 0; round < 5; round++) {
+        const leaver = await app.register('Lea Leaver');
+        const answers = await Promise.all([
+          ...Array.from({ length: 6 }, () => leaver.post('/orders', body)),
+          leaver.post('/accounts', { currency: 'EUR' }),
+          leaver.delete(`/users/${leaver.id}`),
+        ]);
+        expect(answers.at(-1)!.status).toBe(204);
+        // Before the end, during it, or after it: refused, or cancelled with the rest.
+        for (const { status } of answers) expect([201, 204, 401, 409]).toContain(status);
+        const sql = `SELECT count(*)::int AS count FROM orders WHERE user_id = $1 AND status = 'pending'`;
+        expect(await app.sql(sql, [leaver.id])).toEqual([{ count: 0 }]);
+      }
+      expect(dataOf(await admin.get(`/products/${productId}`)).stock).toBe(1000);
+    });
+
+    it('is one for an email however it is written', async () => {
+      const twin = { name: 'Twin', password: PASSWORD };
+      dataOf(await app.anonymous.post('/auth/register', { ...twin, email: 'tor.straße@example.com' }), 201);
+      const again = await app.anonymous.post('/auth/register', { ...twin, email: 'TOR.STRASSE@example.com' });
+      expect(failureOf(again)).toBe('409 EMAIL_TAKEN');
+    });
   });
 });

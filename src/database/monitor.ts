@@ -23,6 +23,7 @@ export class DatabaseMonitor implements OnModuleInit, OnModuleDestroy {
   private client: pg.Client | undefined;
   private asking: Promise<boolean> | undefined;
   private isStopped = false;
+  private isUp = true;
 
   constructor(
     dataSource: DataSource,
@@ -44,27 +45,34 @@ export class DatabaseMonitor implements OnModuleInit, OnModuleDestroy {
 
   /** Whether it answers now; known after 2 s at the latest. */
   answers(): Promise<boolean> {
-    this.asking ??= this.ask().finally(() => {
-      this.asking = undefined;
-    });
+    this.asking ??= this.ask()
+      .then((isUp) => this.note(isUp))
+      .finally(() => {
+        this.asking = undefined;
+      });
     return this.asking;
   }
 
   private async run(): Promise<void> {
-    for (let isUp = true; !this.isStopped;) {
-      const answers = await this.answers();
-      if (answers !== isUp) {
-        isUp = answers;
-        if (isUp) {
-          this.logger.info('The database is back');
-          this.pool.resume();
-        } else {
-          this.logger.warn('The database is away');
-          this.pool.giveUp();
-        }
-      }
+    while (!this.isStopped) {
+      const isUp = await this.answers();
       await sleep(isUp ? INTERVAL_MS : INTERVAL_WHILE_AWAY_MS, undefined, { ref: false });
     }
+  }
+
+  /** Before anybody is told: who hears that the database is there must find it there. */
+  private note(isUp: boolean): boolean {
+    if (isUp !== this.isUp) {
+      this.isUp = isUp;
+      if (isUp) {
+        this.logger.info('The database is back');
+        this.pool.resume();
+      } else {
+        this.logger.warn('The database is away');
+        this.pool.giveUp();
+      }
+    }
+    return isUp;
   }
 
   private async ask(): Promise<boolean> {

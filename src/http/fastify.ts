@@ -15,6 +15,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { routeTable } from './unmatched.controller.js';
 
 const BODY_LIMIT = 100 * 1024;
+/** An answer differs with who asks, and with the form of errors that they prefer. */
+const VARY = 'Authorization, Accept';
 const REQUEST_ID = /^[A-Za-z0-9._-]{8,128}$/;
 
 /** What the web server is built on. */
@@ -41,7 +43,9 @@ export function createAdapter({ config, logger, metrics, drain, pool, failures }
     http: { headersTimeout: 10_000, connectionsCheckingInterval: 2_000, requireHostHeader: false },
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
-      reply.header('X-Request-Id', request.id);
+      reply.headers({ 'X-Request-Id': request.id, Vary: VARY });
+      // Fastify does not say here for whom a proxy asks, and what comes through it is not all one client's.
+      if (config.trustProxy.length > 0) request.isCounted = true;
       failures().answer(error, request, reply);
     },
   });
@@ -61,7 +65,7 @@ export function createAdapter({ config, logger, metrics, drain, pool, failures }
     reply.header('Cache-Control', 'private, no-cache');
     // CORS may have put its Origin there before.
     const vary = reply.getHeader('Vary');
-    reply.header('Vary', vary === undefined ? 'Authorization, Accept' : `${String(vary)}, Authorization, Accept`);
+    reply.header('Vary', vary === undefined ? VARY : `${String(vary)}, ${VARY}`);
     if (pool.isOverrun && !request.url.startsWith('/health')) {
       failures().answer(new UnavailableError('More comes than can be answered, try again'), request, reply);
       return;

@@ -91,8 +91,15 @@ describe('a parameter of a query', () => {
     });
   });
 
+  it('that is finer than what is stored means the next that is stored', () => {
+    expect(plainToInstance(Query, { from: '2026-01-31T00:00:00.0930001Z' })).toEqual({
+      from: new Date('2026-01-31T00:00:00.094Z'),
+    });
+  });
+
   it.each([
     { limit: '1e1' },
+    { limit: '010' },
     { limit: ' 1' },
     { limit: '' },
     { limit: '101' },

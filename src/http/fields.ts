@@ -104,7 +104,7 @@ export const NoFields = (): ClassDecorator => (target) => {
 
 /** An integer of the query string. */
 export const QueryInteger = (min: number, max: number) =>
-  applyDecorators(FromQuery(/^-?\d{1,16}$/, Number), Integer(min, max));
+  applyDecorators(FromQuery(/^-?(0|[1-9]\d{0,15})$/, Number), Integer(min, max));
 
 /** `true` or `false` in the query string. */
 export const QueryBoolean = () =>
@@ -136,7 +136,9 @@ function parseDate(text: string): Date | undefined {
   const [, year = '', month = '', day = ''] = ISO_8601.exec(text) ?? [];
   // JavaScript takes 30 February for 2 March; we do not.
   const daysInMonth = new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate();
-  return Number.isNaN(date.getTime()) || Number(day) > daysInMonth || Number(year) < 1 ? undefined : date;
+  if (Number.isNaN(date.getTime()) || Number(day) > daysInMonth || Number(year) < 1) return undefined;
+  // What we store has milliseconds: at or after a part of one means at or after the next.
+  return /\.\d{3}0*[1-9]/.test(text) ? new Date(date.getTime() + 1) : date;
 }
 
 /** The query string holds text only: this reads the one spelling that the type has, and leaves all else to be refused. */

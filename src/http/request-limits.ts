@@ -13,7 +13,7 @@ export type Purpose = (typeof PURPOSES)[number];
 const PER_PURPOSE = 100;
 
 /** What is answered before a guard has seen the request, and must be answered always. */
-const EXEMPT = /^\/(health|docs|openapi\.(json|yaml)|metrics|\.well-known)(\/|\?|$)/;
+const EXEMPT = /^\/(health|docs|openapi\.(json|yaml)|metrics)(\/|\?|$)/;
 
 type Policy = Place & { name: 'anonymous' | 'user' | Purpose };
 

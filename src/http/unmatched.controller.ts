@@ -14,7 +14,7 @@ export class MethodNotAllowed extends DomainError {
 
 /** Every route's path and methods, to tell a wrong method from a wrong path. */
 class RouteTable {
-  private readonly routes: { pattern: RegExp; methods: string[] }[] = [];
+  private readonly routes: { url: string; pattern: RegExp; methods: string[] }[] = [];
 
   watch(fastify: FastifyInstance): void {
     fastify.addHook('onRoute', ({ url, method }) => {
@@ -22,12 +22,15 @@ class RouteTable {
       const segments = url
         .split('/')
         .map((segment) => (segment.startsWith(':') ? '[^/]+' : segment.replaceAll('.', '\\.')));
-      this.routes.push({ pattern: new RegExp(`^${segments.join('/')}$`), methods: [method].flat() });
+      this.routes.push({ url, pattern: new RegExp(`^${segments.join('/')}$`), methods: [method].flat() });
     });
   }
 
   methodsOf(path: string): string[] {
-    const methods = this.routes.filter(({ pattern }) => pattern.test(path)).flatMap((route) => route.methods);
+    const matching = this.routes.filter(({ pattern }) => pattern.test(path));
+    // `/users/me` is no user whose id is `me`.
+    const own = matching.filter(({ url }) => url === path);
+    const methods = (own.length > 0 ? own : matching).flatMap((route) => route.methods);
     return [...new Set(methods)].sort();
   }
 }

@@ -32,7 +32,9 @@ export class RequestValidationPipe extends ValidationPipe {
       return super.transform(value.parse(), metadata);
     }
     if (metadata.type === 'query') {
-      assertStorable(value, '', 0);
+      // A cursor is compared with those we gave out, and never stored.
+      const { cursor: _, ...stored } = value as Record<string, unknown>;
+      assertStorable(stored, '', 0);
       return super.transform({ ...(value as object) }, metadata);
     }
     return value;

@@ -1,7 +1,6 @@
 import type { JsonWebKey } from 'node:crypto';
 import { Controller, Get, VERSION_NEUTRAL } from '@nestjs/common';
 import { ApiResponse, ApiTags } from '@nestjs/swagger';
-import { SkipThrottle } from '@nestjs/throttler';
 import { Bare, Public } from '../../http/decorators.js';
 import { Keys } from './keys.js';
 
@@ -29,7 +28,6 @@ const JWKS = {
 @ApiTags('Auth')
 @Bare()
 @Public({ ignoresToken: true })
-@SkipThrottle({ requests: true })
 @Controller({ path: '.well-known', version: VERSION_NEUTRAL })
 export class JwksController {
   constructor(private readonly keys: Keys) {}

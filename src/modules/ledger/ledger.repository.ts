@@ -3,6 +3,7 @@ import { v7 as uuid } from 'uuid';
 import { type ListDefinition, type Page, type PageRequest, Pager } from '../../database/paging.js';
 import { Repository } from '../../database/repository.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
+import { ConflictError } from '../../errors.js';
 import { Account, type AccountKind } from './account.entity.js';
 import { AccountExists, AmountOutOfRange } from './ledger.errors.js';
 import { LedgerEntry, Transfer } from './transfer.entity.js';
@@ -40,6 +41,7 @@ export class AccountsRepository extends Repository<Account> {
   ) {
     super(unitOfWork, Account, {
       accounts_user_id_currency_key: () => new AccountExists(),
+      accounts_user_is_living: () => new ConflictError('The user has been erased'),
       accounts_balance_range_check: () => new AmountOutOfRange(),
     });
   }

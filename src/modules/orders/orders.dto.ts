@@ -31,14 +31,15 @@ export class OrderItemDto {
 
 export class PlaceOrderDto {
   /** Each product once, all of one currency */
-  @IsArray()
-  @ArrayMinSize(1)
-  @ArrayMaxSize(100)
   @ArrayUnique((item: OrderItemDto | null | undefined) => item?.productId ?? item, {
     message: 'must name each product once',
   })
+  @ArrayMaxSize(100)
+  @ArrayMinSize(1)
   @ValidateNested({ each: true })
   @Type(() => OrderItemDto)
+  // Last, and so the first to be checked.
+  @IsArray({ message: 'must be a list' })
   items: OrderItemDto[];
 
   /** @example "Please ring twice" */

@@ -3,6 +3,7 @@ import { NIL } from 'uuid';
 import { type ListDefinition, Page, type PageRequest, Pager } from '../../database/paging.js';
 import { Repository } from '../../database/repository.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
+import { ConflictError } from '../../errors.js';
 import { Order, OrderItem, type OrderStatus } from './order.entity.js';
 import { Payment } from './payment.entity.js';
 import { Shipment } from './shipment.entity.js';
@@ -40,7 +41,7 @@ export class OrdersRepository extends Repository<Order> {
     unitOfWork: UnitOfWork,
     private readonly pager: Pager,
   ) {
-    super(unitOfWork, Order);
+    super(unitOfWork, Order, { orders_user_is_living: () => new ConflictError('The user has been erased') });
   }
 
   override async findById(id: string): Promise<Order | null> {
@@ -53,9 +54,8 @@ export class OrdersRepository extends Repository<Order> {
 
   override async create(order: Order): Promise<Order> {
     const { items, ...row } = order;
-    const manager = await this.manager();
-    await manager.insert(Order, row);
-    await manager.insert(OrderItem, items);
+    await super.create(row as Order);
+    await (await this.manager()).insert(OrderItem, items);
     return order;
   }
 

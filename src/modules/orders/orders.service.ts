@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { Config } from '../../config.js';
 import type { Page, PageRequest } from '../../database/paging.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
-import { ForbiddenError } from '../../errors.js';
+import { ForbiddenError, ValidationError } from '../../errors.js';
 import { assertMay, may, type Principal } from '../../permissions.js';
 import { anyVersion, type VersionCheck } from '../../versions.js';
 import { CatalogueService } from '../catalogue/index.js';
@@ -71,6 +71,10 @@ export class OrdersService {
   /** @throws UserNotFound, ForbiddenError */
   async listOf(userId: string, filters: OrderFilters, page: PageRequest, by: Principal): Promise<Page<Order>> {
     await this.users.get(userId, by);
+    if (filters.userId !== undefined && filters.userId !== userId) {
+      if (!may(by, 'read')) throw new ForbiddenError('You may list your own orders only');
+      throw ValidationError.of('userId', 'must be the one in the path, or be left out');
+    }
     return this.orders.findPage({ ...filters, userId }, page, by.id);
   }
 

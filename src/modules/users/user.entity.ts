@@ -3,7 +3,7 @@ import { v7 as uuid } from 'uuid';
 import type { Role } from '../../permissions.js';
 
 /** Two spellings of one address are one address: this is what is compared. */
-export const emailKeyOf = (email: string): string => email.normalize('NFC').toLowerCase();
+export const emailKeyOf = (email: string): string => email.normalize('NFC').toUpperCase().toLowerCase();
 
 /** Who somebody is, to others. */
 export interface UserName {

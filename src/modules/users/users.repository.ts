@@ -52,6 +52,12 @@ export class UsersRepository extends Repository<User> {
     return user?.erasedAt === null ? user : null;
   }
 
+  /** Held so that nothing new can be begun for them meanwhile: a foreign key to the row waits, too. */
+  async lockToErase(id: string): Promise<User | null> {
+    const user = await (await this.manager()).findOne(User, { where: { id }, lock: { mode: 'pessimistic_write' } });
+    return user?.erasedAt === null ? user : null;
+  }
+
   async findByEmail(email: string): Promise<User | null> {
     return (await this.manager()).findOneBy(User, { emailKey: emailKeyOf(email) });
   }

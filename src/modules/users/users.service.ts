@@ -127,7 +127,7 @@ export class UsersService {
   async delete(id: string, by: Principal, check: VersionCheck = anyVersion): Promise<void> {
     await this.unitOfWork.run(async () => {
       const admins = await this.users.lockAdmins();
-      const user = await this.users.lockById(id);
+      const user = await this.users.lockToErase(id);
       if (user === null) throw new UserNotFound();
       assertMay(by, 'admin', id);
       check(user.version);
