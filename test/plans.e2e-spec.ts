@@ -10,8 +10,8 @@ const FEW = 2000;
 /** 200,000 orders in seconds: as a replica takes them over, without triggers and checks of what other tables hold. */
 const SEED = `
   SET session_replication_role = replica; SET synchronous_commit = off; SET jit = off;
-  INSERT INTO users (id, email, email_key, name, role, password_hash, email_verified, created_at, updated_at, version)
-  SELECT id, name || '@example.com', name || '@example.com', name, CASE WHEN n % 5000 = 0 THEN 'moderator' ELSE 'user' END, 'x', true, at, at, 1
+  INSERT INTO users (id, email, email_key, name, role, rights_version, password_hash, email_verified, created_at, updated_at, version)
+  SELECT id, name || '@example.com', name || '@example.com', name, CASE WHEN n % 5000 = 0 THEN 'moderator' ELSE 'user' END, 1, 'x', true, at, at, 1
     FROM (SELECT n, overlay(md5('u' || n) placing '7' from 13 for 1)::uuid AS id, 'user' || md5(n::text) AS name,
                  timestamptz '2026-01-01' + n * interval '1 minute' AS at FROM generate_series(1, 20000) AS n) AS made;
   INSERT INTO accounts (id, kind, user_id, currency, balance, entries, created_at)

@@ -150,8 +150,8 @@ export function stages(plan: Plan): Stage[] {
       rows: users,
       batch: 5000,
       statements: [
-        `INSERT INTO users (id, email, email_key, name, role, password_hash, email_verified, created_at, updated_at, version)
-         SELECT pg_temp.user_id(n), email, email, first || ' ' || last, 'user', '${plan.passwordHash}',
+        `INSERT INTO users (id, email, email_key, name, role, rights_version, password_hash, email_verified, created_at, updated_at, version)
+         SELECT pg_temp.user_id(n), email, email, first || ' ' || last, 'user', 1, '${plan.passwordHash}',
                 pg_temp.draw('verified', n, 10) < 9, pg_temp.user_at(n), pg_temp.user_at(n), 1
            FROM generate_series($1::bigint, $2::bigint) AS n,
                 LATERAL (SELECT pg_temp.one('first', n, ${FIRST_NAMES}) AS first, pg_temp.one('last', n, ${LAST_NAMES}) AS last) AS names,
