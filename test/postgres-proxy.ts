@@ -13,7 +13,6 @@ export interface Statement {
 /** The server's connections that serve requests. Beside them are those that watch the database, listen and work jobs. */
 const POOL = 'stoa';
 
-
 /** Stands between the server and its database, and writes down every statement that passes. */
 export class PostgresProxy {
   readonly statements: Statement[] = [];
