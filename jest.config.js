@@ -26,6 +26,8 @@ const common = {
 
 /** @type {import('jest').Config} */
 export default {
+  // The servers under test mostly wait, for timers and for each other.
+  maxWorkers: '100%',
   projects: [
     { ...common, displayName: 'unit', testMatch: ['<rootDir>/src/**/*.spec.ts'] },
     {

@@ -56,6 +56,12 @@ const accountOf = async ({ app, owner }: Scene, amount = 0): Promise<string> => 
   if (amount > 0) dataOf(await (await app.admin()).post('/deposits', { accountId: account.id, amount }), 201);
   return account.id;
 };
+const paidOrderOf = async (scene: Scene): Promise<string> => {
+  const { id, total } = await orderOf(scene);
+  const accountId = await accountOf(scene, total);
+  dataOf(await scene.owner.post(`/orders/${id}/payments`, { accountId }), 201);
+  return id;
+};
 /** Switched off, so that nothing is sent to whoever lives there. */
 const newWebhook = () => ({ url: 'http://93.184.216.34/', eventTypes: ['order.paid'], enabled: false });
 const webhookPath =
@@ -87,6 +93,26 @@ const TABLE: Row[] = [
       body: { refreshToken: (await app.login(owner.user.email)).tokens.refreshToken },
     }),
   },
+  // A token that is none: that they are told so means that they are let in.
+  {
+    route: 'POST /auth/password/reset',
+    statuses: [422, 422, 422, 422, 422],
+    make: () => ({ body: { token: 'none', password: PASSWORD } }),
+  },
+  { route: 'POST /auth/email/verify', statuses: [422, 422, 422, 422, 422], make: () => ({ body: { token: 'none' } }) },
+  {
+    route: 'POST /auth/password/forgot',
+    statuses: [202, 202, 202, 202, 202],
+    make: ({ owner }) => ({ body: { email: owner.user.email } }),
+  },
+  {
+    route: 'POST /checkouts',
+    statuses: [201, 201, 201, 201, 201],
+    make: async (scene) => ({
+      body: { user: { email: `${unique()}@example.com`, name: 'New', password: PASSWORD }, order: await basket(scene) },
+    }),
+  },
+  { route: 'GET /.well-known/jwks.json', statuses: [200, 200, 200, 200, 200] },
   { route: 'GET /products', statuses: [200, 200, 200, 200, 200] },
   { route: 'GET /products/{id}', statuses: [200, 200, 200, 200, 200], make: productPath() },
 
@@ -123,6 +149,12 @@ const TABLE: Row[] = [
       return { path: `/orders/${id}/payments`, body: { accountId: await accountOf(scene, total) } };
     },
   },
+  { route: 'GET /orders/{id}/history', statuses: [401, 403, 200, 200, 200], make: orderPath('/history') },
+  {
+    route: 'POST /orders/{id}/cancellations',
+    statuses: [401, 403, 201, 201, 201],
+    make: orderPath('/cancellations', {}),
+  },
   {
     route: 'POST /accounts',
     statuses: [401, 201, 201, 201, 201],
@@ -154,7 +186,41 @@ const TABLE: Row[] = [
     },
   },
 
+  { route: 'GET /auth/sessions', statuses: [401, 200, 200, 200, 200] },
+  { route: 'DELETE /auth/sessions', statuses: [401, 204, 204, 204, 204] },
+  {
+    route: 'DELETE /auth/sessions/{id}',
+    statuses: [401, 404, 204, 404, 404],
+    make: async ({ owner }) => ({ path: `/auth/sessions/${dataOf(await owner.get('/auth/sessions'))[0].id}` }),
+  },
+  { route: 'POST /auth/logout', statuses: [401, 204, 204, 204, 204] },
+  { route: 'POST /auth/email/resend', statuses: [401, 202, 202, 202, 202] },
+  {
+    route: 'POST /auth/password/change',
+    statuses: [401, 204, 204, 204, 204],
+    make: () => ({ body: { currentPassword: PASSWORD, newPassword: 'Other-Horse-7' } }),
+  },
+
   // A moderator's
+  {
+    route: 'POST /orders/{id}/shipments',
+    statuses: [401, 403, 403, 201, 201],
+    make: async (scene) => ({ path: `/orders/${await paidOrderOf(scene)}/shipments`, body: {} }),
+  },
+  {
+    route: 'POST /orders/{id}/deliveries',
+    statuses: [401, 403, 403, 201, 201],
+    make: async (scene) => {
+      const id = await paidOrderOf(scene);
+      dataOf(await (await scene.app.admin()).post(`/orders/${id}/shipments`, {}), 201);
+      return { path: `/orders/${id}/deliveries`, body: {} };
+    },
+  },
+  {
+    route: 'POST /orders/{id}/refunds',
+    statuses: [401, 403, 403, 201, 201],
+    make: async (scene) => ({ path: `/orders/${await paidOrderOf(scene)}/refunds`, body: {} }),
+  },
   { route: 'GET /users', statuses: [401, 403, 403, 200, 200] },
   { route: 'POST /products', statuses: [401, 403, 403, 201, 201], make: () => ({ body: newProduct() }) },
   {
@@ -213,9 +279,7 @@ const TABLE: Row[] = [
     make: webhookPath(`/deliveries/${NOTHING}/retries`),
   },
   { route: 'GET /ledger/trial-balance', statuses: [401, 403, 403, 403, 200] },
-
-  // Last, as it ends the caller's session.
-  { route: 'POST /auth/logout', statuses: [401, 204, 204, 204, 204] },
+  { route: 'GET /events', statuses: [401, 403, 403, 403, 200] },
 ];
 
 /** What a query or a body must not widen: who asks for more than is theirs gets 403. */
@@ -273,13 +337,17 @@ describe('authorisation', () => {
       'a stranger': () => stranger,
       'the owner': () => owner,
       'a moderator': () => app.moderator(),
-      'an admin': async () => app.login((await app.admin()).user.email, 'Correct-Horse-9'),
+      'an admin': async () => {
+        const { id, user } = await app.register('Ada Admin');
+        dataOf(await (await app.admin()).patch(`/users/${id}`, { role: 'admin' }), 200);
+        return app.login(user.email);
+      },
     };
     const caller = await callers[who]();
     const [method = '', template = ''] = route.split(' ');
     const { path = template, query, body } = await make({ app, owner, stranger, caller });
     const version = /^\/api\/v\d+(?=\/)/.exec(template)?.[0] ?? '/api/v1';
-    const whole = `${path.startsWith('/api/') ? '' : version}${path}${query === undefined ? '' : `?${query}`}`;
+    const whole = `${/^\/(api|\.well-known)\//.test(path) ? '' : version}${path}${query === undefined ? '' : `?${query}`}`;
     return app.request(method, whole, { ...(caller.token && { token: caller.token }), body });
   }
 

@@ -44,7 +44,7 @@ describe('the first admin', () => {
     const settings = { DATABASE_URL: first.databaseUrl };
     try {
       await first.kill();
-      await first.sql('TRUNCATE users CASCADE');
+      await first.sql('DELETE FROM users');
       const apps = await Promise.all([startApp(settings), startApp(settings), startApp(settings)]);
       expect(await first.sql('SELECT email, role FROM users')).toEqual([{ email: ADMIN.email, role: 'admin' }]);
       await Promise.all(apps.map((app) => app.stop()));
