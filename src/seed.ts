@@ -7,6 +7,7 @@ import { ConfigError, readConfig } from './config.js';
 import { connect } from './database/connect.js';
 import { migrate } from './database/migrate.js';
 import { fillIn } from './development.js';
+import { auditLedger } from './modules/ledger/index.js';
 import { definitions, type Plan, type Stage, stages } from './seeding/statements.js';
 import { createLogger } from './telemetry/logger.js';
 
@@ -78,11 +79,26 @@ async function seed(runner: QueryRunner, plan: Plan): Promise<void> {
   for (const stage of stages(plan)) await make(runner, stage);
   // So that the very next query is planned for what there is now.
   await runner.query('VACUUM (ANALYZE)');
+  await checkBooks(runner);
   say(`${plan.users} users, ${plan.products} products and ${plan.orders} orders in ${seconds(began)}`);
 }
 
+/**
+ * What `npm run ledger:verify` looks at.
+ *
+ * @throws Error with a line for each thing that is wrong in the books
+ */
+async function checkBooks(runner: QueryRunner): Promise<void> {
+  const faults: string[] = [];
+  await auditLedger(
+    (sql, parameters) => runner.query(sql, [...parameters]),
+    (fault) => faults.push(fault),
+  );
+  if (faults.length > 0) throw new Error(`The books are wrong:\n${faults.join('\n')}`);
+}
+
 /** A transaction for each batch: what was made before one fails is whole. */
-async function make(runner: QueryRunner, { name, rows, batch, statements }: Stage): Promise<void> {
+async function make(runner: QueryRunner, { name, rows, batch, tables, statements }: Stage): Promise<void> {
   if (rows === 0) return;
   const bar = new SingleBar(
     { format: '{name} {bar} {percentage} % | {value} of {total} | {eta_formatted} left', noTTYOutput: false },
@@ -105,7 +121,7 @@ async function make(runner: QueryRunner, { name, rows, batch, statements }: Stag
         throw error;
       }
       bar.update(to);
-      if (step < batch) await runner.query('ANALYZE');
+      if (step < batch) await runner.query(`ANALYZE ${tables.join()}`);
     }
   } finally {
     bar.stop();

@@ -4,14 +4,14 @@ const HEX = '0123456789abcdef';
 
 /** Rows whose sort keys mostly tie. */
 const INSERT = {
-  users: `INSERT INTO users (id, email, email_key, name, role, password_hash, email_verified, created_at, updated_at, version)
+  users: `INSERT INTO users (id, email, email_key, name, role, rights_version, password_hash, email_verified, created_at, updated_at, version)
     SELECT id, 'tie' || id || '@example.com', 'tie' || id || '@example.com',
-           (ARRAY['tie', 'Tie', 'TIE É', 'tie é'])[1 + n % 4], 'user', 'x', false,
+           (ARRAY['tie', 'Tie', 'TIE É', 'tie é'])[1 + n % 4], 'user', 1, 'x', false,
            timestamptz '2026-01-01' + (n % 3) * interval '1 ms', timestamptz '2026-01-01', 1
       FROM unnest($1::uuid[]) WITH ORDINALITY AS rows (id, n)`,
-  products: `INSERT INTO products (id, sku, name, description, price, currency, stock, status, created_at, updated_at, version)
+  products: `INSERT INTO products (id, sku, name, description, price, currency, stock, status, created_at, updated_at, version, sequence)
     SELECT id, id, (ARRAY['tie', 'Tie', 'other'])[1 + n % 3], '', n % 2, 'CHF', n % 2, 'active',
-           timestamptz '2026-01-01' + (n % 3) * interval '1 ms', now(), 1
+           timestamptz '2026-01-01' + (n % 3) * interval '1 ms', now(), 1, 1
       FROM unnest($1::uuid[]) WITH ORDINALITY AS rows (id, n)`,
   orders: `INSERT INTO orders (id, number, user_id, status, currency, total, metadata, created_at, updated_at, expires_at, version)
     SELECT rows.id, rows.id, users.id, 'cancelled', 'CHF', n % 3, '{}',

@@ -6,7 +6,12 @@ export interface Statement {
   sql: string;
   /** As text; a parameter that came in binary is not among what the server sends. */
   values: (string | null)[];
+  /** What the connection calls itself. */
+  application: string;
 }
+
+/** The server's connections that serve requests. Beside them are those that watch the database, listen and work jobs. */
+const POOL = 'stoa';
 
 /** Stands between the server and its database, and writes down every statement that passes. */
 export class PostgresProxy {
@@ -39,11 +44,11 @@ export class PostgresProxy {
     await once(this.server, 'close');
   }
 
-  /** What is sent while `work` runs. */
+  /** What the connections that serve requests send while `work` runs. */
   async during<T>(work: () => Promise<T>): Promise<{ result: T; statements: Statement[] }> {
     const start = this.statements.length;
     const result = await work();
-    return { result, statements: this.statements.slice(start) };
+    return { result, statements: this.statements.slice(start).filter(({ application }) => application === POOL) };
   }
 
   private join(client: Socket, database: Socket): void {
@@ -69,6 +74,7 @@ class FrontendReader {
   private rest = Buffer.alloc(0);
   /** The first message is the only one without a type. */
   private isGreeted = false;
+  private application = '';
   private readonly prepared = new Map<string, string>();
   private readonly portals = new Map<string, Statement>();
 
@@ -90,13 +96,15 @@ class FrontendReader {
   }
 
   private take(type: string, body: Body): void {
-    if (type === 'Q') this.onStatement({ sql: body.text(), values: [] });
+    if (type === 'startup') this.application = body.settings().get('application_name') ?? '';
+    if (type === 'Q') this.onStatement({ sql: body.text(), values: [], application: this.application });
     if (type === 'P') this.prepared.set(body.text(), body.text());
     if (type === 'B') {
       const portal = body.text();
       const sql = this.prepared.get(body.text()) ?? '';
       for (let formats = body.int16(); formats > 0; formats--) body.int16();
-      this.portals.set(portal, { sql, values: Array.from({ length: body.int16() }, () => body.value()) });
+      const values = Array.from({ length: body.int16() }, () => body.value());
+      this.portals.set(portal, { sql, values, application: this.application });
     }
     if (type === 'E') {
       const statement = this.portals.get(body.text());
@@ -115,6 +123,14 @@ class Body {
     const text = this.bytes.toString('utf8', this.at, end);
     this.at = end + 1;
     return text;
+  }
+
+  /** Of a first message: names and values in turn behind the version, up to an empty name. */
+  settings(): Map<string, string> {
+    this.at += 4;
+    const settings = new Map<string, string>();
+    for (let name = this.text(); name !== ''; name = this.text()) settings.set(name, this.text());
+    return settings;
   }
 
   int16(): number {

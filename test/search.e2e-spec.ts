@@ -177,9 +177,9 @@ describe('searching the catalogue', () => {
     describe('where more match than are worth ranking', () => {
       beforeAll(async () => {
         await app.sql(
-          `INSERT INTO products (id, sku, name, description, price, currency, stock, status, created_at, updated_at, version)
+          `INSERT INTO products (id, sku, name, description, price, currency, stock, status, created_at, updated_at, version, sequence)
            SELECT gen_random_uuid(), 'BULK-' || n, CASE WHEN n % 100 = 0 THEN 'Widget' ELSE 'Bulk' END, 'A widget',
-                  n, 'USD', 1, 'active', now(), now(), 1
+                  n, 'USD', 1, 'active', now(), now(), 1, 1
              FROM generate_series(1, 1100) AS n`,
         );
         await app.sql('ANALYZE products');

@@ -15,6 +15,8 @@ export interface Stage {
   name: string;
   rows: number;
   batch: number;
+  /** Those that it fills. */
+  tables: readonly string[];
   /** Each makes the rows from $1 to $2, counted from 1. */
   statements: readonly string[];
 }
@@ -51,13 +53,25 @@ const SYLLABLES =
   ta tor ul va vin wen xa yo zan zel`);
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 
-/** Functions of the session that say what the nth row is like, so that no row has to be looked up to be referred to. */
+/**
+ * Functions of the session that say what the nth row is like, so that no row has to be looked up to be referred to. They
+ * use nothing that depends on the session's settings, such as `text || bigint` or the length of a day: only then does
+ * PostgreSQL dissolve them in the query instead of calling them.
+ */
 export function definitions({ users, products, orders, seed, until }: Plan): string[] {
   const define = (signature: string, returns: string, body: string): string =>
     `CREATE FUNCTION pg_temp.${signature} RETURNS ${returns} LANGUAGE sql IMMUTABLE AS $$ SELECT ${body} $$`;
-  const end = `timestamptz '${until.toISOString()}'`;
+  /** So many days before the end, on a whole millisecond. */
+  const daysBefore = (days: string): string =>
+    `to_timestamp(floor(${until.getTime()} - ${24 * 3_600_000}::float8 * ${days}) / 1000)`;
+  const digit = (place: number): string =>
+    `substr('${ALPHABET}', 1 + (((n * 1181783497 + ${seed * 7919}) >> ${5 * place}) & 31)::integer, 1)`;
   return [
-    define('draw(what text, n bigint, below bigint)', 'bigint', `abs(hashtextextended(what || n, ${seed}) % below)`),
+    define(
+      'draw(what text, n bigint, below bigint)',
+      'bigint',
+      `abs(hashtextextended(what || n::text, ${seed}) % below)`,
+    ),
     define(
       'one(what text, n bigint, choices text[])',
       'text',
@@ -67,24 +81,12 @@ export function definitions({ users, products, orders, seed, until }: Plan): str
     define(
       'id_of(what text, n bigint, at timestamptz)',
       'uuid',
-      `(lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || substr(md5(what || ':${seed}:' || n), 1, 3)
-        || '8' || substr(md5(what || ':${seed}:' || n), 4, 15))::uuid`,
+      `(lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || substr(md5(what || ':${seed}:' || n::text), 1, 3)
+        || '8' || substr(md5(what || ':${seed}:' || n::text), 4, 15))::uuid`,
     ),
-    define(
-      'user_at(n bigint)',
-      'timestamptz',
-      `date_trunc('milliseconds', ${end} - interval '730 days' + interval '365 days' * (n::float8 / ${users + 1}))`,
-    ),
-    define(
-      'product_at(n bigint)',
-      'timestamptz',
-      `date_trunc('milliseconds', ${end} - interval '730 days' + interval '365 days' * (n::float8 / ${products + 1}))`,
-    ),
-    define(
-      'order_at(n bigint)',
-      'timestamptz',
-      `date_trunc('milliseconds', ${end} - interval '365 days' * (1 - n::float8 / ${orders + 1}))`,
-    ),
+    define('user_at(n bigint)', 'timestamptz', daysBefore(`(730 - 365 * (n::float8 / ${users + 1}))`)),
+    define('product_at(n bigint)', 'timestamptz', daysBefore(`(730 - 365 * (n::float8 / ${products + 1}))`)),
+    define('order_at(n bigint)', 'timestamptz', daysBefore(`(365 - 365 * (n::float8 / ${orders + 1}))`)),
     define('user_id(n bigint)', 'uuid', `pg_temp.id_of('user', n, pg_temp.user_at(n))`),
     define('product_id(n bigint)', 'uuid', `pg_temp.id_of('product', n, pg_temp.product_at(n))`),
     define('order_id(n bigint)', 'uuid', `pg_temp.id_of('order', n, pg_temp.order_at(n))`),
@@ -112,18 +114,15 @@ export function definitions({ users, products, orders, seed, until }: Plan): str
       'text',
       `CASE WHEN n > ${orders - Math.ceil(orders / 100)} THEN 'pending'
             WHEN pg_temp.draw('status', n, 100) < 8 THEN 'cancelled'
-            WHEN pg_temp.order_at(n) > ${end} - interval '2 days' THEN 'paid'
-            WHEN pg_temp.order_at(n) > ${end} - interval '5 days' THEN 'shipped'
+            WHEN pg_temp.order_at(n) > ${daysBefore('2')} THEN 'paid'
+            WHEN pg_temp.order_at(n) > ${daysBefore('5')} THEN 'shipped'
             ELSE 'delivered' END`,
     ),
     // One after another through a scrambled circle of 2^50: no two are the same.
     define(
       'number(n bigint)',
       'text',
-      `(SELECT string_agg(substr('${ALPHABET}', 1 + ((scrambled >> (5 * place)) & 31)::integer, 1)
-                          || CASE place WHEN 5 THEN '-' ELSE '' END, '' ORDER BY place DESC)
-          FROM generate_series(0, 9) AS place,
-               (SELECT (n * 1181783497 + ${seed} * 7919) & 1125899906842623 AS scrambled) AS number)`,
+      `${[9, 8, 7, 6, 5].map(digit).join(' || ')} || '-' || ${[4, 3, 2, 1, 0].map(digit).join(' || ')}`,
     ),
   ];
 }
@@ -149,9 +148,10 @@ export function stages(plan: Plan): Stage[] {
       name: 'users',
       rows: users,
       batch: 5000,
+      tables: ['users'],
       statements: [
-        `INSERT INTO users (id, email, email_key, name, role, password_hash, email_verified, created_at, updated_at, version)
-         SELECT pg_temp.user_id(n), email, email, first || ' ' || last, 'user', '${plan.passwordHash}',
+        `INSERT INTO users (id, email, email_key, name, role, rights_version, password_hash, email_verified, created_at, updated_at, version)
+         SELECT pg_temp.user_id(n), email, email, first || ' ' || last, 'user', 1, '${plan.passwordHash}',
                 pg_temp.draw('verified', n, 10) < 9, pg_temp.user_at(n), pg_temp.user_at(n), 1
            FROM generate_series($1::bigint, $2::bigint) AS n,
                 LATERAL (SELECT pg_temp.one('first', n, ${FIRST_NAMES}) AS first, pg_temp.one('last', n, ${LAST_NAMES}) AS last) AS names,
@@ -162,6 +162,7 @@ export function stages(plan: Plan): Stage[] {
       name: 'products',
       rows: products,
       batch: 1000,
+      tables: ['products', 'product_words'],
       statements: [
         `INSERT INTO products (id, sku, name, description, price, currency, stock, status, created_at, updated_at, version, sequence)
          SELECT pg_temp.product_id(n), 'S${seed}-' || upper(substr(thing, 1, 3)) || '-' || lpad(n::text, 6, '0'),
@@ -186,6 +187,7 @@ export function stages(plan: Plan): Stage[] {
       name: 'orders',
       rows: orders,
       batch: 5000,
+      tables: ['orders', 'order_items', 'order_status_changes', 'shipments'],
       statements: [
         `WITH wanted AS MATERIALIZED (
            SELECT n, pg_temp.order_id(n) AS id, pg_temp.order_at(n) AS at, pg_temp.status(n) AS status,
@@ -227,6 +229,7 @@ export function stages(plan: Plan): Stage[] {
       name: 'accounts',
       rows: orders === 0 ? 0 : users,
       batch: 500,
+      tables: ['accounts', 'transfers', 'ledger_entries'],
       statements: [
         `INSERT INTO accounts (id, kind, user_id, currency, balance, entries, created_at)
          SELECT gen_random_uuid(), kind, NULL, currency, 0, 0, ${end} - interval '730 days'
@@ -256,6 +259,7 @@ export function stages(plan: Plan): Stage[] {
       name: 'payments',
       rows: orders,
       batch: 500,
+      tables: ['accounts', 'transfers', 'ledger_entries', 'payments'],
       statements: [
         `WITH paid AS (
            SELECT n, orders.*, orders.created_at + interval '1 minute' AS paid_at
@@ -278,7 +282,7 @@ export function stages(plan: Plan): Stage[] {
   ];
 }
 
-/** Balances and positions are the database's own to count. */
+/** Balances and positions are the database's own to count: its triggers are at work here as everywhere. */
 function bookTransfers(ids: string): string {
   return `INSERT INTO ledger_entries (id, transfer_id, account_id, amount, created_at, balance_after, position)
     SELECT pg_temp.id_of('entry ' || side, hashtextextended(transfers.id::text, 0), transfers.created_at), transfers.id,
