@@ -33,7 +33,7 @@ describe('the start', () => {
       JWT_SECRET: 'x'.repeat(40),
     });
     const hasSaidSo = () => /The database is away/.test(server.stdout);
-    for (const deadline = Date.now() + 20_000; !hasSaidSo() && Date.now() < deadline; ) await sleep(50);
+    for (const deadline = Date.now() + 20_000; !hasSaidSo() && Date.now() < deadline;) await sleep(50);
     await server.kill();
     expect(server.stdout + server.stderr).toMatch(/The database is away, next try in/);
     expect(server.stdout + server.stderr).not.toMatch(/hunter2/);

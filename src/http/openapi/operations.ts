@@ -178,7 +178,7 @@ function codesOf(
     // A read honours If-Match too, though few will want that.
     ...when(isVersioned && method !== 'post', 'PRECONDITION_FAILED'),
     ...when(method !== 'get', 'PAYLOAD_TOO_LARGE'),
-    ...when(requestBody !== undefined, 'UNSUPPORTED_MEDIA_TYPE'),
+    ...when(method !== 'get', 'UNSUPPORTED_MEDIA_TYPE'),
     'VALIDATION_ERROR',
     ...when(takesKey, 'IDEMPOTENCY_KEY_REUSED'),
     'RATE_LIMITED',
