@@ -235,6 +235,13 @@ export class App {
     return this.login(user.email);
   }
 
+  /** One of whose sessions and rights nobody else makes use. */
+  async anotherAdmin(): Promise<UserClient> {
+    const { id, user } = await this.register('Ada Admin');
+    dataOf(await (await this.admin()).patch(`/users/${id}`, { role: 'admin' }), 200);
+    return this.login(user.email);
+  }
+
   /** A product that can be bought. */
   async product(overrides: Record<string, unknown> = {}): Promise<any> {
     const sku = `SKU-${++this.count}-${randomBytes(3).toString('hex')}`;

@@ -337,11 +337,7 @@ describe('authorisation', () => {
       'a stranger': () => stranger,
       'the owner': () => owner,
       'a moderator': () => app.moderator(),
-      'an admin': async () => {
-        const { id, user } = await app.register('Ada Admin');
-        dataOf(await (await app.admin()).patch(`/users/${id}`, { role: 'admin' }), 200);
-        return app.login(user.email);
-      },
+      'an admin': () => app.anotherAdmin(),
     };
     const caller = await callers[who]();
     const [method = '', template = ''] = route.split(' ');

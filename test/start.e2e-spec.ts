@@ -81,7 +81,8 @@ describe('the start', () => {
 
 describe('the end', () => {
   it('by SIGTERM lets running requests finish, and is a success', async () => {
-    const app = await startApp();
+    // What was not accepted yet when it stops listening is refused: these all are.
+    const app = await startApp({ SHUTDOWN_DELAY: '1' });
     const user = await app.register();
     const running = Promise.all(Array.from({ length: 5 }, () => app.login(user.user.email)));
     await sleep(20);

@@ -158,7 +158,7 @@ function describe({ description, summary }: Operation, { access, roles }: Route)
 
 /** Every code that the operation may fail with. */
 function codesOf(
-  { parameters = [], requestBody }: Operation,
+  { parameters = [] }: Operation,
   { method, route, isVersioned, takesKey }: Place & { takesKey: boolean },
 ): ErrorCode[] {
   const takes = (where: string) => parameters.some((parameter) => parameter.in === where);
