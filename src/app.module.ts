@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { type DynamicModule, Global, Module, type Provider } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
 import { ThrottlerModule } from '@nestjs/throttler';
@@ -5,7 +6,7 @@ import type { Logger } from 'pino';
 import type { DataSource } from 'typeorm';
 import { Config } from './config.js';
 import { DatabaseModule } from './database/database.module.js';
-import type { CursorKey } from './database/paging.js';
+import { CursorKey } from './database/paging.js';
 import { AuthenticationGuard } from './http/authentication.guard.js';
 import { AuthorizationGuard } from './http/authorization.guard.js';
 import { EnvelopeInterceptor } from './http/envelope.interceptor.js';
@@ -94,5 +95,17 @@ export class AppModule {
       controllers: [UnmatchedController],
       providers: pipeline,
     };
+  }
+
+  /** The same for a program that serves nobody: it counts no requests, gives out no cursors and makes no first admin. */
+  static offline(config: Config, logger: Logger, dataSource: DataSource): DynamicModule {
+    return AppModule.on({
+      config: config.with({ admin: undefined }),
+      logger,
+      dataSource,
+      cursorKey: new CursorKey(randomBytes(32)),
+      redis: new Redis(undefined, logger),
+      metrics: new Metrics(),
+    });
   }
 }

@@ -1,5 +1,4 @@
 import 'reflect-metadata';
-import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
@@ -10,12 +9,9 @@ import { AppModule } from './app.module.js';
 import { ConfigError, readConfig } from './config.js';
 import { connect } from './database/connect.js';
 import { prepareSchema } from './database/migrate.js';
-import { CursorKey } from './database/paging.js';
 import { fillIn } from './development.js';
 import { UsersImport } from './modules/users/index.js';
-import { Redis } from './redis/redis.js';
 import { createLogger, NestLogger } from './telemetry/logger.js';
-import { Metrics } from './telemetry/metrics.js';
 
 const USAGE = 'npm run users:import -- FILE.csv    with the columns email, name, role and hash';
 const COLUMNS = ['email', 'name', 'role', 'hash'] as const;
@@ -128,17 +124,10 @@ async function main(path: string | undefined): Promise<number> {
   const { config, embedded } = await fillIn(given, () => undefined);
   const dataSource = await connect(config, logger, (each) => prepareSchema(config, each, logger));
   try {
-    const app = await NestFactory.createApplicationContext(
-      AppModule.on({
-        config: config.with({ admin: undefined }),
-        logger,
-        dataSource,
-        cursorKey: new CursorKey(randomBytes(32)),
-        redis: new Redis(undefined, logger),
-        metrics: new Metrics(),
-      }),
-      { logger: new NestLogger(logger), abortOnError: false },
-    );
+    const app = await NestFactory.createApplicationContext(AppModule.offline(config, logger, dataSource), {
+      logger: new NestLogger(logger),
+      abortOnError: false,
+    });
     const { added, skipped, bad } = await new Run(app.get(UsersImport)).read(path);
     await app.close();
     process.stdout.write(`${added} imported, ${skipped} skipped (email exists), ${bad} bad lines\n`);

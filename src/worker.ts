@@ -1,17 +1,13 @@
 import 'reflect-metadata';
-import { randomBytes } from 'node:crypto';
 import { NestFactory } from '@nestjs/core';
 import { AppModule } from './app.module.js';
 import { ConfigError, readConfig } from './config.js';
 import { connect } from './database/connect.js';
 import { prepareSchema } from './database/migrate.js';
-import { CursorKey } from './database/paging.js';
 import { fillIn } from './development.js';
 import { JobsWorker } from './modules/jobs/index.js';
 import { stopWhenTold } from './stop.js';
-import { Redis } from './redis/redis.js';
 import { createLogger, NestLogger } from './telemetry/logger.js';
-import { Metrics } from './telemetry/metrics.js';
 
 /** Works jobs and serves nobody: for more workers than servers, or servers with `JOBS=off`. */
 async function main(): Promise<void> {
@@ -23,19 +19,10 @@ async function main(): Promise<void> {
   });
   const dataSource = await connect(config, logger, (each) => prepareSchema(config, each, logger));
 
-  // The first admin is for a server to make, which can say what password it made up. And nobody gets a cursor from here.
-  const app = await NestFactory.createApplicationContext(
-    AppModule.on({
-      config: config.with({ admin: undefined }),
-      logger,
-      dataSource,
-      cursorKey: new CursorKey(randomBytes(32)),
-      // Nobody is counted here, and little is read twice.
-      redis: new Redis(undefined, logger),
-      metrics: new Metrics(),
-    }),
-    { logger: new NestLogger(logger), abortOnError: false },
-  );
+  const app = await NestFactory.createApplicationContext(AppModule.offline(config, logger, dataSource), {
+    logger: new NestLogger(logger),
+    abortOnError: false,
+  });
   const worker = app.get(JobsWorker);
   // Nobody sends it requests, so nobody has to notice first that it is about to end.
   stopWhenTold(config.with({ shutdownDelay: 0 }), logger, {

@@ -1,5 +1,5 @@
 import { applyDecorators, HttpCode, SetMetadata, type Type } from '@nestjs/common';
-import { ApiBearerAuth, ApiExtraModels, ApiResponse, getSchemaPath } from '@nestjs/swagger';
+import { ApiExtraModels, ApiResponse, getSchemaPath } from '@nestjs/swagger';
 import type { ErrorCode } from '../errors.js';
 
 /** What the document learns about a route from its controller; the rest follows from rules, in `openapi/`. */
@@ -53,6 +53,3 @@ const envelope = (data: object, meta: string) => ({
   required: ['success', 'data', 'meta'],
   properties: { success: { type: 'boolean', const: true }, data, meta: { $ref: `#/components/schemas/${meta}` } },
 });
-
-/** Lets a reader of the code see that the route needs a login. The document knows it from `@Public`, as the guards do. */
-export const Secured = (): MethodDecorator & ClassDecorator => ApiBearerAuth();

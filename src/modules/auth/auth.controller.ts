@@ -4,7 +4,7 @@ import { Config } from '../../config.js';
 import type { Page } from '../../database/paging.js';
 import { Created } from '../../http/created.js';
 import { ApiId, Client, type ClientInfo, CurrentUser, Id, LimitedBy, Public } from '../../http/decorators.js';
-import { Answers, Secured } from '../../http/openapi.js';
+import { Answers } from '../../http/openapi.js';
 import { Guesses } from '../../limits/guesses.js';
 import type { Principal } from '../../permissions.js';
 import { AccountLinks } from './account-links.js';
@@ -77,7 +77,6 @@ export class AuthController {
    * @remarks Ends this session and all of its tokens, at once
    */
   @Post('logout')
-  @Secured()
   @Answers(204, null)
   async logout(@CurrentUser() user: Principal): Promise<void> {
     await this.sessions.logout(user);
@@ -88,7 +87,6 @@ export class AuthController {
    * @remarks Those that are still good
    */
   @Get('sessions')
-  @Secured()
   @Answers(200, [SessionView])
   async list(@Query() query: SessionsQuery, @CurrentUser() user: Principal): Promise<Page<SessionView>> {
     return (await this.sessions.list(user, query)).map(toSession(user.sessionId));
@@ -99,7 +97,6 @@ export class AuthController {
    * @remarks Its access tokens too, at once
    */
   @Delete('sessions/:id')
-  @Secured()
   @ApiId()
   @Answers(204, null)
   async end(@Id() id: string, @CurrentUser() user: Principal): Promise<void> {
@@ -111,7 +108,6 @@ export class AuthController {
    * @remarks The one that asks too
    */
   @Delete('sessions')
-  @Secured()
   @Answers(204, null)
   async endAllSessions(@CurrentUser() user: Principal): Promise<void> {
     await this.sessions.endAll(user.id);
@@ -146,7 +142,6 @@ export class AuthController {
    * @remarks Ends your other sessions
    */
   @Post('password/change')
-  @Secured()
   @Answers(204, null, { fails: ['INVALID_CREDENTIALS'] })
   async changePassword(@Body() body: ChangePasswordDto, @CurrentUser() user: Principal): Promise<void> {
     await this.guesses.ofUser(user.id, () => this.auth.changePassword(user, body));
@@ -168,7 +163,6 @@ export class AuthController {
    * @remarks Mails one, unless it is verified already
    */
   @Post('email/resend')
-  @Secured()
   @Answers(202, null)
   async resendVerification(@CurrentUser() user: Principal): Promise<null> {
     await this.links.resendVerification(user.id);

@@ -3,13 +3,12 @@ import { ApiTags } from '@nestjs/swagger';
 import type { Page } from '../../database/paging.js';
 import { CurrentUser, Requires } from '../../http/decorators.js';
 import { filtersOf } from '../../http/list-query.dto.js';
-import { Answers, Secured } from '../../http/openapi.js';
+import { Answers } from '../../http/openapi.js';
 import type { Principal } from '../../permissions.js';
 import { EventsQuery, EventView, toEvent } from './events.dto.js';
 import { EventsService } from './events.service.js';
 
 @ApiTags('Events')
-@Secured()
 @Controller('events')
 export class EventsController {
   constructor(private readonly events: EventsService) {}

@@ -3,7 +3,7 @@ import { ApiParam, ApiTags } from '@nestjs/swagger';
 import type { Page } from '../../database/paging.js';
 import { CurrentUser, Requires } from '../../http/decorators.js';
 import { filtersOf } from '../../http/list-query.dto.js';
-import { Answers, Secured } from '../../http/openapi.js';
+import { Answers } from '../../http/openapi.js';
 import type { Principal } from '../../permissions.js';
 import { JobsQuery, JobView, toJob } from './jobs.dto.js';
 import { JobNotFound } from './jobs.errors.js';
@@ -18,7 +18,6 @@ class JobIdPipe implements PipeTransform<string, string> {
 }
 
 @ApiTags('Jobs')
-@Secured()
 @Requires('admin')
 @Controller('jobs')
 export class JobsController {

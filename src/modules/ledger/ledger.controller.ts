@@ -4,7 +4,7 @@ import type { Page } from '../../database/paging.js';
 import { Created } from '../../http/created.js';
 import { ApiId, CurrentUser, Id, Requires } from '../../http/decorators.js';
 import { filtersOf } from '../../http/list-query.dto.js';
-import { Answers, Secured } from '../../http/openapi.js';
+import { Answers } from '../../http/openapi.js';
 import type { Principal } from '../../permissions.js';
 import {
   AccountsQuery,
@@ -23,7 +23,6 @@ import {
 import { LedgerService } from './ledger.service.js';
 
 @ApiTags('Ledger')
-@Secured()
 @Controller()
 export class LedgerController {
   constructor(private readonly ledger: LedgerService) {}

@@ -4,7 +4,7 @@ import type { Page } from '../../database/paging.js';
 import { Created } from '../../http/created.js';
 import { ApiId, CurrentUser, Id, Requires } from '../../http/decorators.js';
 import { filtersOf } from '../../http/list-query.dto.js';
-import { Answers, Secured } from '../../http/openapi.js';
+import { Answers } from '../../http/openapi.js';
 import { byVersion, IfMatch, Tagged } from '../../http/preconditions.js';
 import { SucceededBy } from '../../http/versions.js';
 import type { Principal } from '../../permissions.js';
@@ -13,7 +13,6 @@ import { CreateUserDto, ReplaceUserDto, toUser, UpdateUserDto, UsersQuery, UserV
 import { UsersService } from './users.service.js';
 
 @ApiTags('Users')
-@Secured()
 @Controller('users')
 export class UsersController {
   constructor(private readonly users: UsersService) {}

@@ -4,7 +4,7 @@ import type { Page } from '../../database/paging.js';
 import { Created } from '../../http/created.js';
 import { ApiId, CurrentUser, Id, Requires } from '../../http/decorators.js';
 import { filtersOf } from '../../http/list-query.dto.js';
-import { Answers, Secured } from '../../http/openapi.js';
+import { Answers } from '../../http/openapi.js';
 import { byVersion, IfMatch, Tagged } from '../../http/preconditions.js';
 import type { Principal } from '../../permissions.js';
 import type { VersionCheck } from '../../versions.js';
@@ -26,7 +26,6 @@ import {
 import { WebhooksService } from './webhooks.service.js';
 
 @ApiTags('Webhooks')
-@Secured()
 @Requires('admin')
 @Controller('webhooks')
 export class WebhooksController {
