@@ -1,14 +1,14 @@
 import { type Cache, createCache } from 'cache-manager';
-import { Keyv } from 'keyv';
+import { type DeserializedData, Keyv } from 'keyv';
+import { BoundedMap } from '../bounded-map.js';
 import type { Redis } from '../redis/redis.js';
 import type { Metrics } from '../telemetry/metrics.js';
-import { BoundedMemory } from './bounded-memory.js';
-import { Gather } from './gather.js';
+import { Gather } from '../database/gather.js';
 import { redisStore } from './redis-store.js';
 
 const TTL_MS = 3_600_000;
 const ABSENT_MS = 60_000;
-const MOST_ENTRIES = 10_000;
+const MOST_ENTRIES = 20_000;
 
 /** What the database says of a row at this moment: which state it is in, and whatever is never cached. */
 export interface Stamp {
@@ -37,7 +37,7 @@ type Entry<Row> = Row | 'absent';
  * and given to nobody before their row is committed, and one that is gone does not come back.
  */
 export class RowCache<Row extends Stamp, Now extends Stamp> {
-  private readonly memory = new BoundedMemory(MOST_ENTRIES);
+  private readonly memory = new BoundedMap<DeserializedData<Entry<Row>>>(MOST_ENTRIES);
   private readonly cache: Cache;
   private readonly stamps: Gather<Now>;
   private readonly rows: Gather<Row>;
@@ -61,8 +61,9 @@ export class RowCache<Row extends Stamp, Now extends Stamp> {
   /** The row, and what is said of it now. Shared by all who ask: not to be changed. */
   async find(id: string): Promise<{ row: Row; now: Now | Row } | null> {
     const key = this.keyOf(id);
-    const tier = this.memory.has(key) ? 'memory' : 'redis';
-    const known = await this.cache.get<Entry<Row>>(key);
+    const inMemory = this.inMemory(key);
+    const tier = inMemory === undefined ? 'redis' : 'memory';
+    const known = inMemory ?? (await this.cache.get<Entry<Row>>(key));
     if (known === 'absent') {
       this.metrics.countCacheRead(this.source.name, tier);
       return null;
@@ -88,6 +89,12 @@ export class RowCache<Row extends Stamp, Now extends Stamp> {
   /** Not needed to be right, but what was erased should not lie about. */
   async forget(id: string): Promise<void> {
     await this.cache.del(this.keyOf(id));
+  }
+
+  /** As the cache would read it from its first tier, but now: its way there takes several promises. */
+  private inMemory(key: string): Entry<Row> | undefined {
+    const kept = this.memory.get(key);
+    return kept?.expires != null && kept.expires > Date.now() ? kept.value : undefined;
   }
 
   private keyOf(id: string): string {

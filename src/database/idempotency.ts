@@ -1,10 +1,11 @@
-import { createHmac } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@nestjs/common';
 import { DataSource, type EntityManager } from 'typeorm';
+import { emailKeyOf } from '../email-key.js';
 import { ConflictError, type ErrorCode, MalformedError, ValidationError } from '../errors.js';
 import { CursorKey } from './paging.js';
-import { UnitOfWork } from './unit-of-work.js';
+import { type Query, UnitOfWork } from './unit-of-work.js';
 
 const RETENTION = `interval '24 hours'`;
 /** How long a request waits for the one with its key that is still running. */
@@ -60,6 +61,28 @@ interface Recorded {
 /** Somebody else holds the key or has used it: undoes the unit of work, and is told to nobody. */
 class Taken extends Error {}
 
+/** A key that goes into a transaction which its request shares with others. */
+export class Claim {
+  /** Whether somebody else holds the key or has used it. */
+  isTaken = false;
+
+  constructor(
+    readonly request: KeyedRequest,
+    readonly fingerprint: Buffer,
+  ) {}
+
+  taken(): Error {
+    this.isTaken = true;
+    return new Taken();
+  }
+}
+
+/** A claim, and what is recorded with it of what was done. */
+export interface Keyed<T> {
+  claim: Claim;
+  answerOf(done: T): KeyedAnswer;
+}
+
 /**
  * Sees to it that a request with a key has its effect once, on however many replicas it arrives at once. The answer is
  * recorded in the transaction of the effect, so there are both or neither; the primary key has the last word.
@@ -68,15 +91,15 @@ class Taken extends Error {}
 export class IdempotencyKeys implements OnApplicationBootstrap, OnModuleDestroy {
   /** The requests of this process that are being worked on, by scope and key, and what they will have answered. */
   private readonly running = new Map<string, Promise<Recorded | undefined>>();
-  private readonly secret: Buffer;
+  private readonly secret: KeyObject;
   private cleaning: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly dataSource: DataSource,
     private readonly unitOfWork: UnitOfWork,
-    { secret }: CursorKey,
+    { key }: CursorKey,
   ) {
-    this.secret = createHmac('sha256', secret).update('stoa idempotency keys').digest();
+    this.secret = createSecretKey(createHmac('sha256', key).update('stoa idempotency keys').digest());
   }
 
   static scopeOfUser(id: string): string {
@@ -85,7 +108,7 @@ export class IdempotencyKeys implements OnApplicationBootstrap, OnModuleDestroy 
 
   /** For somebody who is not a user yet. */
   scopeOfEmail(email: string): string {
-    return `email:${this.digest(email.normalize('NFC').toLowerCase()).toString('base64url')}`;
+    return `email:${this.digest(emailKeyOf(email)).toString('base64url')}`;
   }
 
   /**
@@ -95,8 +118,61 @@ export class IdempotencyKeys implements OnApplicationBootstrap, OnModuleDestroy 
    * @returns the recorded answer, or `undefined` where `work` has just been done
    * @throws IdempotencyKeyReused, IdempotencyInProgress, and what `work` throws
    */
-  async once(request: KeyedRequest, work: () => Promise<KeyedAnswer>): Promise<KeyedAnswer | undefined> {
-    const name = `${request.scope} ${request.key}`;
+  once(request: KeyedRequest, work: () => Promise<KeyedAnswer>): Promise<KeyedAnswer | undefined> {
+    return this.firstOf(request, (fingerprint, deadline) => this.findOrRun(request, fingerprint, deadline, work));
+  }
+
+  /**
+   * The same for work that is done in a transaction with that of others: it sees to the claim itself, with `claimAll`
+   * and `recordAll`.
+   */
+  onceAmongOthers(
+    request: KeyedRequest,
+    work: (claim: Claim) => Promise<KeyedAnswer>,
+  ): Promise<KeyedAnswer | undefined> {
+    return this.firstOf(request, (fingerprint, deadline) => this.runOrFind(request, fingerprint, deadline, work));
+  }
+
+  /**
+   * Takes the keys for the running unit of work, without waiting.
+   *
+   * @returns an error for each whose key is taken, `undefined` for the others
+   */
+  async claimAll(claims: readonly (Claim | undefined)[]): Promise<(Error | undefined)[]> {
+    const given = claims.filter((claim) => claim !== undefined);
+    const taken = await claimWith((statement) => this.unitOfWork.query(statement), given);
+    return claims.map((claim) => claim && taken.get(claim));
+  }
+
+  /** Records what was answered, in the same unit of work. @throws where a key has been used meanwhile */
+  async recordAll(answers: readonly { claim: Claim; answer: KeyedAnswer }[]): Promise<void> {
+    if (answers.length === 0) return;
+    const rows = await this.unitOfWork.query<{ scope: string; key: string }>({
+      name: 'record idempotency keys',
+      text: RECORD_ALL,
+      values: [
+        JSON.stringify(
+          answers.map(({ claim: { request, fingerprint }, answer }) => ({
+            scope: request.scope,
+            key: request.key,
+            fingerprint: fingerprint.toString('hex'),
+            ...answer,
+          })),
+        ),
+      ],
+    });
+    if (rows.length === answers.length) return;
+    const recorded = new Set(rows.map(({ scope, key }) => nameOf(scope, key)));
+    const used = answers.filter(({ claim: { request } }) => !recorded.has(nameOf(request.scope, request.key)));
+    // Among others this dissolves the group; whoever is alone then learns that the key is taken.
+    for (const { claim } of used) throw answers.length === 1 ? claim.taken() : new Taken();
+  }
+
+  private async firstOf(
+    request: KeyedRequest,
+    attempt: (fingerprint: Buffer, deadline: number) => Promise<{ recorded: Recorded; isFirst: boolean }>,
+  ): Promise<KeyedAnswer | undefined> {
+    const name = nameOf(request.scope, request.key);
     const fingerprint = this.digest(request.method, request.path, request.body);
     const deadline = performance.now() + WAIT_MS;
 
@@ -111,7 +187,7 @@ export class IdempotencyKeys implements OnApplicationBootstrap, OnModuleDestroy 
     this.running.set(name, new Promise((resolve) => (settle = resolve)));
     let outcome: Recorded | undefined;
     try {
-      const { recorded, isFirst } = await this.findOrRun(request, fingerprint, deadline, work);
+      const { recorded, isFirst } = await attempt(fingerprint, deadline);
       outcome = recorded;
       return isFirst ? undefined : sameOrThrow(recorded, fingerprint);
     } finally {
@@ -165,9 +241,27 @@ export class IdempotencyKeys implements OnApplicationBootstrap, OnModuleDestroy 
       if (recorded !== undefined) return { recorded, isFirst: false };
       const answer = await this.run(request, fingerprint, work);
       if (answer !== undefined) return { recorded: { fingerprint, answer }, isFirst: true };
-      // Another process is at it. Asking again and again holds no connection, which waiting for its lock would.
-      if (performance.now() + pause >= deadline) throw new IdempotencyInProgress();
-      await sleep(pause);
+      await pauseBefore(deadline, pause);
+    }
+  }
+
+  private async runOrFind(
+    request: KeyedRequest,
+    fingerprint: Buffer,
+    deadline: number,
+    work: (claim: Claim) => Promise<KeyedAnswer>,
+  ): Promise<{ recorded: Recorded; isFirst: boolean }> {
+    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(2 * pause, LONGEST_PAUSE_MS)) {
+      const claim = new Claim(request, fingerprint);
+      try {
+        return { recorded: { fingerprint, answer: await work(claim) }, isFirst: true };
+      } catch (error) {
+        // What is refused today may have been answered before: with another body, or when there was still some left.
+        const recorded = await find(this.dataSource.manager, request);
+        if (recorded !== undefined) return { recorded, isFirst: false };
+        if (!claim.isTaken) throw error;
+      }
+      await pauseBefore(deadline, pause);
     }
   }
 
@@ -178,24 +272,21 @@ export class IdempotencyKeys implements OnApplicationBootstrap, OnModuleDestroy 
     work: () => Promise<KeyedAnswer>,
   ): Promise<KeyedAnswer | undefined> {
     // Kept apart from the error itself, which passes through a handler that may make another of it.
-    const key = { isTaken: false };
-    const taken = () => {
-      key.isTaken = true;
-      return new Taken();
-    };
+    const claim = new Claim(request, fingerprint);
     try {
       return await this.unitOfWork.run(
         async () => {
           const answer = await work();
-          if (!(await record(await this.unitOfWork.manager(), request, fingerprint, answer))) throw taken();
+          await this.recordAll([{ claim, answer }]);
           return answer;
         },
-        async (manager) => {
-          if (!(await claim(manager, request))) throw taken();
+        async (query) => {
+          const taken = (await claimWith(query, [claim])).get(claim);
+          if (taken !== undefined) throw taken;
         },
       );
     } catch (error) {
-      if (key.isTaken) return undefined;
+      if (claim.isTaken) return undefined;
       throw error;
     }
   }
@@ -211,12 +302,30 @@ export class IdempotencyKeys implements OnApplicationBootstrap, OnModuleDestroy 
   }
 }
 
+/** Another process is at it. Asking again and again holds no connection, which waiting for its lock would. */
+async function pauseBefore(deadline: number, milliseconds: number): Promise<void> {
+  if (performance.now() + milliseconds >= deadline) throw new IdempotencyInProgress();
+  await sleep(milliseconds);
+}
+
+const nameOf = (scope: string, key: string): string => `${scope} ${key}`;
+
 const until = (deadline: number): Promise<undefined> =>
   sleep(Math.max(0, deadline - performance.now()), undefined, { ref: false });
 
 function sameOrThrow({ fingerprint, answer }: Recorded, expected: Buffer): KeyedAnswer {
   if (!fingerprint.equals(expected)) throw new IdempotencyKeyReused();
   return answer;
+}
+
+async function claimWith(query: Query, claims: readonly Claim[]): Promise<Map<Claim, Error>> {
+  if (claims.length === 0) return new Map();
+  const rows = await query<{ isFree: boolean }>({
+    name: 'claim idempotency keys',
+    text: CLAIM_ALL,
+    values: [claims.map(({ request }) => request.scope), claims.map(({ request }) => request.key)],
+  });
+  return new Map(claims.flatMap((claim, index) => (rows[index]?.isFree === true ? [] : [[claim, claim.taken()]])));
 }
 
 async function find(manager: EntityManager, { scope, key }: KeyedRequest): Promise<Recorded | undefined> {
@@ -229,34 +338,25 @@ async function find(manager: EntityManager, { scope, key }: KeyedRequest): Promi
 }
 
 /**
- * Takes the key for this transaction, without waiting: `false` where another transaction holds it or has used it. One
- * that commits between this statement's snapshot and its lock goes unseen, and is met when the answer is recorded.
+ * `false` where another transaction holds the key or has used it. One that commits between this statement's snapshot
+ * and its lock goes unseen, and is met when the answer is recorded. By its LIMIT it looks up each key: NOT EXISTS made a
+ * plan that reads all keys, where there were few yet, and went on with it when there were many.
  */
-async function claim(manager: EntityManager, { scope, key }: KeyedRequest): Promise<boolean> {
-  const [row]: { is_free: boolean }[] = await manager.query(
-    `SELECT pg_try_advisory_xact_lock(hashtextextended($1 || ' ' || $2, 0)) AND NOT EXISTS (
-       SELECT FROM idempotency_keys WHERE scope = $1 AND key = $2 AND created_at > now() - ${RETENTION}) AS is_free`,
-    [scope, key],
-  );
-  return row?.is_free === true;
-}
+const CLAIM_ALL = `
+  SELECT pg_try_advisory_xact_lock(hashtextextended(given.scope || ' ' || given.key, 0)) AND (
+           SELECT true FROM idempotency_keys AS used
+            WHERE used.scope = given.scope AND used.key = given.key AND used.created_at > now() - ${RETENTION}
+            LIMIT 1
+         ) IS NULL AS "isFree"
+    FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS given (scope, key, place) ORDER BY place`;
 
-/** `false` where the key has been used meanwhile. One that is past its time is overwritten. */
-async function record(
-  manager: EntityManager,
-  { scope, key }: KeyedRequest,
-  fingerprint: Buffer,
-  { status, location, body }: KeyedAnswer,
-): Promise<boolean> {
-  const rows: unknown[] = await manager.query(
-    `INSERT INTO idempotency_keys AS old (scope, key, fingerprint, status, location, body, created_at)
-     VALUES ($1, $2, $3, $4, $5, $6, now())
-     ON CONFLICT ON CONSTRAINT idempotency_keys_pkey DO UPDATE
-        SET fingerprint = excluded.fingerprint, status = excluded.status, location = excluded.location,
-            body = excluded.body, created_at = excluded.created_at
-      WHERE old.created_at <= now() - ${RETENTION}
-     RETURNING 1`,
-    [scope, key, fingerprint, status, location, body],
-  );
-  return rows.length === 1;
-}
+/** Without those that have been used meanwhile. One that is past its time is overwritten. */
+const RECORD_ALL = `
+  INSERT INTO idempotency_keys AS old (scope, key, fingerprint, status, location, body, created_at)
+  SELECT scope, key, decode(fingerprint, 'hex'), status, location, body, now()
+    FROM json_to_recordset($1) AS given (scope text, key text, fingerprint text, status integer, location text, body text)
+      ON CONFLICT ON CONSTRAINT idempotency_keys_pkey DO UPDATE
+     SET fingerprint = excluded.fingerprint, status = excluded.status, location = excluded.location,
+         body = excluded.body, created_at = excluded.created_at
+   WHERE old.created_at <= now() - ${RETENTION}
+  RETURNING scope, key`;

@@ -5,7 +5,9 @@ import pg from 'pg';
 import { DataSource } from 'typeorm';
 import { Config } from '../config.js';
 import { Log } from '../telemetry/logger.js';
+import { Metrics } from '../telemetry/metrics.js';
 import { poolOf } from './data-source.js';
+import { knownMigrations } from './migrate.js';
 import type { Pool } from './pool.js';
 
 /** With the interval: a silent database is noticed, and everybody who waits for it told, within 3 s. */
@@ -20,6 +22,7 @@ const INTERVAL_WHILE_AWAY_MS = 250;
 @Injectable()
 export class DatabaseMonitor implements OnModuleInit, OnModuleDestroy {
   private readonly pool: Pool;
+  private readonly migrations: string[];
   private client: pg.Client | undefined;
   private asking: Promise<boolean> | undefined;
   private isStopped = false;
@@ -28,12 +31,16 @@ export class DatabaseMonitor implements OnModuleInit, OnModuleDestroy {
   constructor(
     dataSource: DataSource,
     private readonly config: Config,
+    private readonly metrics: Metrics,
     @Log() private readonly logger: Logger,
   ) {
     this.pool = poolOf(dataSource);
+    this.migrations = knownMigrations(dataSource);
   }
 
   onModuleInit(): void {
+    this.metrics.gauge('stoa_database_up', '1 while the database answers, else 0', () => Number(this.isUp));
+    this.measurePool();
     void this.run();
   }
 
@@ -53,11 +60,33 @@ export class DatabaseMonitor implements OnModuleInit, OnModuleDestroy {
     return this.asking;
   }
 
+  /** Whether it answers, and has every migration that this release needs: not so where an older backup was put back. */
+  async isMigrated(): Promise<boolean> {
+    if (!(await this.answers()) || this.client === undefined) return false;
+    const found = this.client.query('SELECT FROM migrations WHERE name = ANY ($1)', [this.migrations]);
+    const hasAll = found.then(({ rowCount }) => {
+      if (rowCount !== this.migrations.length) throw new Error('The schema is older than this release');
+    });
+    return (await outcomeOf(hasAll)) === 'answered';
+  }
+
   private async run(): Promise<void> {
     while (!this.isStopped) {
       const isUp = await this.answers();
       await sleep(isUp ? INTERVAL_MS : INTERVAL_WHILE_AWAY_MS, undefined, { ref: false });
     }
+  }
+
+  private measurePool(): void {
+    const { pool, metrics } = this;
+    pool.onAcquire = (seconds) => {
+      metrics.observeAcquisition(seconds);
+    };
+    const name = (what: string) => `stoa_database_pool_${what}`;
+    metrics.gauge(name('connections_max'), 'Connections that there may be', () => this.config.databasePool.max);
+    metrics.gauge(name('connections'), 'Connections that there are', () => pool.totalCount);
+    metrics.gauge(name('connections_idle'), 'Connections that nobody uses', () => pool.idleCount);
+    metrics.gauge(name('waiting'), 'Who waits for a connection', () => pool.waitingCount);
   }
 
   /** Before anybody is told: who hears that the database is there must find it there. */

@@ -1,8 +1,8 @@
-import { createHash, createHmac, timingSafeEqual } from 'node:crypto';
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { NIL } from 'uuid';
-import type { ObjectLiteral, SelectQueryBuilder } from 'typeorm';
 import { MalformedError, ValidationError, type ErrorCode } from '../errors.js';
+import type { ListQuery } from './select.js';
 
 /** Rows past this are for the cursor: an offset costs the more the deeper it goes. */
 const DEEPEST_OFFSET = 10_000;
@@ -90,7 +90,12 @@ export class InvalidCursor extends MalformedError {
 
 /** The secret that cursors are signed with, the same on every replica. */
 export class CursorKey {
-  constructor(readonly secret: Buffer) {}
+  /** As an object, which takes a fifth of the time that the bytes would take for each signature. */
+  readonly key: KeyObject;
+
+  constructor(secret: Buffer) {
+    this.key = createSecretKey(secret);
+  }
 }
 
 /**
@@ -107,8 +112,8 @@ export class Pager {
    * @param memo kept in the cursor: see `start`
    * @throws InvalidCursor, ValidationError
    */
-  async page<T extends ObjectLiteral & { id: string }>(
-    query: SelectQueryBuilder<T>,
+  async page<T extends { id: string }>(
+    query: ListQuery<T>,
     list: ListDefinition<T>,
     request: PageRequest,
     scope: unknown,
@@ -121,8 +126,10 @@ export class Pager {
 
     const direction = order === 'asc' ? 'ASC' : 'DESC';
     const id = `${query.alias}.id`;
-    if (sortKey.of === undefined) query.addSelect(sortKey.sql, 'sort_key').orderBy('sort_key', direction);
-    else query.orderBy(sortKey.sql, direction);
+    if (sortKey.of !== undefined) query.orderBy(sortKey.sql, direction);
+    else if (sortKey.type !== 'timestamptz') query.addSelect(sortKey.sql, 'sort_key').orderBy('sort_key', direction);
+    // As text, which is all that a cursor needs: else it would be made a date for each row.
+    else query.addSelect(`${sortKey.sql}::text`, 'sort_key').orderBy(sortKey.sql, direction);
     query.addOrderBy(id, direction);
 
     if (request.page !== undefined) return this.byOffset(query, request);
@@ -134,8 +141,9 @@ export class Pager {
         { after: after.key, afterId: after.id },
       );
     }
-    const { entities, raw } = await query.limit(limit + 1).getRawAndEntities<{ sort_key: string | number }>();
-    const keyOf = (row: T, index: number) => sortKey.of?.(row) ?? raw[index]?.sort_key ?? '';
+    const { entities, raw } = await query.limit(limit + 1).getRawAndEntities();
+    const keyOf = (row: T, index: number) =>
+      sortKey.of?.(row) ?? (raw[index] as { sort_key?: string | number }).sort_key ?? '';
     return this.walked(entities, keyOf, list, request, scope, memo);
   }
 
@@ -178,15 +186,17 @@ export class Pager {
   }
 
   /** @throws ValidationError */
-  private async byOffset<T extends ObjectLiteral>(
-    query: SelectQueryBuilder<T>,
+  private async byOffset<T>(
+    query: ListQuery<T>,
     { page = 1, limit = DEFAULT_LIMIT, cursor }: PageRequest,
   ): Promise<Page<T>> {
     if (cursor !== undefined) throw ValidationError.of('page', 'can not be given with cursor');
     if (page * limit > DEEPEST_OFFSET) {
       throw ValidationError.of('page', `times limit must not be over ${DEEPEST_OFFSET}: use the cursor to go deeper`);
     }
-    const total = await query.getCount();
+    // No list joins more than one row to each of its own: nothing is counted twice, as `getCount` sorts all ids to avoid.
+    const counted = await query.clone().select('count(*)', 'total').orderBy().getRawOne<{ total: number }>();
+    const total = counted?.total ?? 0;
     const items = await query
       .limit(limit)
       .offset((page - 1) * limit)
@@ -211,8 +221,8 @@ export class Pager {
   }
 
   private tag(payload: Buffer, binding: string): Buffer {
-    const bound = createHash('sha256').update(binding).digest();
-    return createHmac('sha256', this.key.secret).update(bound).update(payload).digest().subarray(0, TAG_BYTES);
+    const mac = createHmac('sha256', this.key.key).update(`${binding.length}:${binding}`);
+    return mac.update(payload).digest().subarray(0, TAG_BYTES);
   }
 }
 

@@ -1,18 +1,29 @@
 import pg from 'pg';
 import { UnavailableError } from '../errors.js';
+import { traceQueries } from '../telemetry/tracing.js';
+import { WaitingLine } from '../waiting-line.js';
 
 type Connected = (error: Error | undefined, client?: pg.PoolClient, release?: (error?: Error) => void) => void;
 
-/** A request that comes while somebody has waited for a connection for so long is better refused. */
-const LONGEST_WAIT_MS = 8_000;
+/** Those who wait before the pool, to share a connection when it is their turn. */
+export interface Line {
+  /** For how many milliseconds the first of them has been waiting. */
+  readonly longestWait: number;
+  /** Fails those who have waited for so many milliseconds. */
+  dismiss(milliseconds: number): void;
+}
 
 /** The pool of connections, which can be told that the database is away: then nobody waits for it any longer. */
 export class Pool extends pg.Pool {
-  /** Since when each waits; who came first is first. */
-  private readonly waiting = new Map<Connected, number>();
+  private readonly waiting = new WaitingLine<{ since: number; tell: Connected }>();
   /** Also those that are still being made, which the pool itself tells nobody of. */
   private readonly clients: Set<pg.Client>;
   private isAway = false;
+  /** Told how long each waited for a connection, in seconds. */
+  onAcquire: (seconds: number) => void = () => undefined;
+  readonly lines = new Set<Line>();
+  /** How often somebody has got a connection. */
+  served = 0;
 
   constructor(options: pg.PoolConfig) {
     const clients = new Set<pg.Client>();
@@ -22,6 +33,7 @@ export class Pool extends pg.Pool {
         constructor(given?: pg.ClientConfig) {
           super(given);
           clients.add(this);
+          traceQueries(this);
           this.once('end', () => clients.delete(this));
         }
       },
@@ -44,11 +56,21 @@ export class Pool extends pg.Pool {
       callback(away());
       return undefined;
     }
-    this.waiting.set(callback, performance.now());
+    const since = performance.now();
+    const leave = (): boolean => this.waiting.leave(place);
+    const place = this.waiting.enter({
+      since,
+      tell: (...told) => {
+        if (leave()) callback(...told);
+      },
+    });
     super.connect((error, client, release) => {
+      this.served++;
       // Whoever was told meanwhile that there is none is not told twice.
-      if (this.waiting.delete(callback)) callback(error, client, release);
-      else if (client !== undefined) release();
+      if (leave()) {
+        if (client !== undefined) this.onAcquire((performance.now() - since) / 1000);
+        callback(error, client, release);
+      } else if (client !== undefined) release();
     });
     return undefined;
   }
@@ -56,9 +78,7 @@ export class Pool extends pg.Pool {
   /** Fails everybody who waits for a connection or for an answer, and from now on whoever comes. */
   giveUp(): void {
     this.isAway = true;
-    const waiting = [...this.waiting.keys()];
-    this.waiting.clear();
-    for (const tell of waiting) tell(away());
+    for (const { tell } of [...this.waiting]) tell(away());
     for (const client of this.clients) client.connection.stream.destroy();
   }
 
@@ -66,11 +86,30 @@ export class Pool extends pg.Pool {
     this.isAway = false;
   }
 
-  /** More comes than is worked off: to refuse the latest at once keeps the wait of the others bounded. */
-  get isOverrun(): boolean {
-    for (const since of this.waiting.values()) return performance.now() - since > LONGEST_WAIT_MS;
-    return false;
+  /** How many wait for a connection. The pool's own count has those in it who were told that there is none. */
+  get queued(): number {
+    return this.waiting.size;
+  }
+
+  /** Fails those who have waited for so many milliseconds. */
+  dismiss(milliseconds: number): void {
+    for (const line of this.lines) line.dismiss(milliseconds);
+    const before = performance.now() - milliseconds;
+    for (const { tell, since } of this.waiting) {
+      if (since > before) return;
+      tell(new UnavailableError(OVERLOADED));
+    }
+  }
+
+  /** For how many milliseconds somebody has been waiting for a connection already, also of those before the pool. */
+  get longestWait(): number {
+    const { first } = this.waiting;
+    const own = first === undefined ? 0 : performance.now() - first.since;
+    return Math.max(own, ...[...this.lines].map((line) => line.longestWait));
   }
 }
+
+/** What those are told who can not be served. */
+export const OVERLOADED = 'More comes than can be answered, try again';
 
 const away = (): UnavailableError => new UnavailableError('The database is away, try again');

@@ -13,6 +13,9 @@ export function isTransient(error: unknown): boolean {
   return ['40001', '40P01'].includes(postgresError(error)?.code ?? '');
 }
 
+/** A row was held by somebody else for longer than this transaction wanted to wait. */
+export const isLockTimeout = (error: unknown): boolean => postgresError(error)?.code === '55P03';
+
 /** The domain error for the constraint that PostgreSQL named in its refusal, or the error itself. */
 export function translateConstraint(error: unknown, constraints: ConstraintErrors): unknown {
   const name = postgresError(error)?.constraint;

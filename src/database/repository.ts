@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import type { EntityManager, EntityTarget, FindOptionsOrder, FindOptionsWhere, ObjectLiteral } from 'typeorm';
 import type { QueryDeepPartialEntity } from 'typeorm';
 import { type ConstraintErrors, translateConstraint } from './postgres-errors.js';
@@ -20,7 +21,7 @@ interface Identified extends ObjectLiteral {
  */
 export abstract class Repository<T extends Identified> {
   protected constructor(
-    private readonly unitOfWork: UnitOfWork,
+    protected readonly unitOfWork: UnitOfWork,
     protected readonly entity: EntityTarget<T>,
     /** What the refusals of this table's constraints mean. */
     private readonly constraints: ConstraintErrors = {},
@@ -79,19 +80,33 @@ export abstract class Repository<T extends Identified> {
   }
 
   /** One statement in SQL; its rows as they come. */
-  protected async query<R>(sql: string, parameters: readonly unknown[] = []): Promise<R[]> {
-    return this.write(async (manager) => {
-      const result: unknown = await manager.query(sql, [...parameters]);
-      // For UPDATE and DELETE TypeORM answers with [rows, count].
-      const isWrite =
-        Array.isArray(result) && result.length === 2 && Array.isArray(result[0]) && typeof result[1] === 'number';
-      return (isWrite ? result[0] : result) as R[];
-    });
+  protected query<R>(sql: string, parameters: readonly unknown[] = []): Promise<R[]> {
+    return this.translated(() => this.unitOfWork.query({ text: sql, values: [...parameters] }));
+  }
+
+  /**
+   * The same for a statement on a hot path, which PostgreSQL parses and plans once for each connection. Not for one whose
+   * best plan differs with its parameters.
+   *
+   * @param name stands for this very text on every connection
+   */
+  protected prepared<R>(name: string, sql: string, parameters: readonly unknown[]): Promise<R[]> {
+    return this.translated(() => this.unitOfWork.query({ name, text: sql, values: [...parameters] }));
+  }
+
+  /** The same where the text is put together: for one of which there are few. */
+  protected preparedAs<R>(sql: string, parameters: readonly unknown[]): Promise<R[]> {
+    const name = createHash('sha256').update(sql).digest('base64url');
+    return this.prepared(name, sql, parameters);
   }
 
   private async write<R>(statement: (manager: EntityManager) => Promise<R>): Promise<R> {
+    return this.translated(async () => statement(await this.manager()));
+  }
+
+  private async translated<R>(statement: () => Promise<R>): Promise<R> {
     try {
-      return await statement(await this.manager());
+      return await statement();
     } catch (error) {
       throw translateConstraint(error, this.constraints);
     }

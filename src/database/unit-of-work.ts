@@ -1,14 +1,21 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
-import { DataSource, type EntityManager, type QueryRunner } from 'typeorm';
+import type { ClientBase, QueryConfig } from 'pg';
+import { DataSource, type EntityManager, type QueryRunner, QueryRunnerAlreadyReleasedError } from 'typeorm';
+import { UnavailableError } from '../errors.js';
+import { poolOf } from './data-source.js';
+import type { Line } from './pool.js';
 import { isTransient } from './postgres-errors.js';
 
 const ATTEMPTS = 5;
 const FIRST_BACKOFF_MS = 10;
 
+/** One statement; its rows as they come. */
+export type Query = <R>(statement: QueryConfig) => Promise<R[]>;
+
 /** What a transaction begins with, before the statement that it was begun for. */
-type First = (manager: EntityManager) => Promise<void>;
+type First = (query: Query) => Promise<unknown>;
 
 /** A transaction that begins with its first statement, so that none is open while a password is hashed before it. */
 class Work {
@@ -23,6 +30,14 @@ class Work {
   async manager(): Promise<EntityManager> {
     this.begun ??= this.begin();
     return (await this.begun).manager;
+  }
+
+  async client(): Promise<ClientBase> {
+    this.begun ??= this.begin();
+    const runner = await this.begun;
+    // TypeORM lets go of a connection that broke, and would go on with one outside of the transaction.
+    if (runner.isReleased) throw away();
+    return (await runner.connect()) as ClientBase;
   }
 
   async commit(): Promise<void> {
@@ -42,7 +57,8 @@ class Work {
     const runner = this.dataSource.createQueryRunner();
     try {
       await runner.startTransaction();
-      await this.first?.(runner.manager);
+      const client = (await runner.connect()) as ClientBase;
+      await this.first?.(async <R>(statement: QueryConfig) => (await client.query(statement)).rows as R[]);
       return runner;
     } catch (error) {
       if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
@@ -100,6 +116,20 @@ export class UnitOfWork {
     return this.current.getStore()?.manager() ?? this.dataSource.manager;
   }
 
+  /**
+   * One statement on the same connection, past the ORM, which would cost more than the statement does. With a `name` it
+   * is prepared once on each connection.
+   */
+  async query<R>(statement: QueryConfig): Promise<R[]> {
+    const client = (await this.current.getStore()?.client()) ?? poolOf(this.dataSource);
+    return (await client.query(statement)).rows as R[];
+  }
+
+  /** Lets the pool know of those who wait before it: they count where more comes than can be answered. */
+  lineUp(line: Line): void {
+    poolOf(this.dataSource).lines.add(line);
+  }
+
   private async attempt<T>(work: () => Promise<T>, first: First | undefined): Promise<T> {
     const unit = new Work(this.dataSource, first);
     try {
@@ -109,9 +139,12 @@ export class UnitOfWork {
       return result;
     } catch (error) {
       await unit.rollback();
-      throw error;
+      // We have not released it yet: TypeORM does where the connection breaks between two statements.
+      throw error instanceof QueryRunnerAlreadyReleasedError ? away() : error;
     } finally {
       await unit.release();
     }
   }
 }
+
+const away = (): UnavailableError => new UnavailableError('The database is away, try again');

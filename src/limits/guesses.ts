@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { Config } from '../config.js';
+import { emailKeyOf } from '../email-key.js';
 import { DomainError } from '../errors.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { Limiter } from './limiter.js';
@@ -63,7 +64,7 @@ export class Guesses {
     if (this.config.rateLimit.login === 0) return judge();
     for (;;) {
       const taken = await this.limiter.take(places);
-      if (taken.taken) return this.settle(places, judge, () => taken.giveBack());
+      if (taken.taken) return this.settle(places, judge, () => this.limiter.giveBack(taken));
 
       const full = taken.standings.filter(isFull).map(({ place }) => place);
       const open = full.flatMap(({ key }) => [...(this.underJudgement.get(key) ?? [])]);
@@ -74,7 +75,7 @@ export class Guesses {
       const others = await otherwise(full);
       if (others !== undefined) return this.judge(others, judge);
       this.metrics.countRefusal('login');
-      throw new RateLimited(taken.retryAfter);
+      throw new RateLimited(this.limiter.retryAfter(taken), full[0]?.limit);
     }
   }
 
@@ -112,5 +113,5 @@ export class Guesses {
 
 /** Two spellings of one address are one; and nobody reads in Redis who has been trying to log in. */
 function fingerprint(email: string): string {
-  return createHash('sha256').update(email.normalize('NFC').toLowerCase()).digest('base64url').slice(0, 22);
+  return createHash('sha256').update(emailKeyOf(email)).digest('base64url').slice(0, 22);
 }

@@ -1,14 +1,14 @@
 import type { Redis } from '../redis/redis.js';
 import { LocalWindows } from './local-windows.js';
-import * as shared from './redis-windows.js';
+import { RedisWindows } from './redis-windows.js';
 import { isFull, type Place, type Standing, type Verdict } from './windows.js';
 
 const MICROSECONDS = 1_000_000;
 
 export interface Taken<P extends Place = Place> extends Verdict<P> {
-  /** Until every window that is full has a place again: whole seconds, at least one and at most a window. */
-  retryAfter: number;
-  giveBack(): Promise<void>;
+  isShared: boolean;
+  /** When by the clock of this process, where a place was taken in it. */
+  localAt: number | undefined;
 }
 
 /**
@@ -16,44 +16,45 @@ export interface Taken<P extends Place = Place> extends Verdict<P> {
  * and begins with what it has let through before.
  */
 export class Limiter {
-  private readonly local: LocalWindows;
+  private readonly length: number;
+  private readonly shared: RedisWindows;
 
   /** @param window in seconds */
   constructor(
     private readonly redis: Redis,
     readonly window: number,
-    local = new LocalWindows(),
+    private readonly local = new LocalWindows(),
   ) {
-    this.local = local;
+    this.length = window * MICROSECONDS;
+    this.shared = new RedisWindows(redis, this.length);
   }
 
   /** Takes one place in every window, or none in any. */
   async take<P extends Place>(places: readonly P[]): Promise<Taken<P>> {
-    const window = this.window * MICROSECONDS;
-    let localAt: number | undefined;
-    const verdict = await this.redis.ask(
-      (client) => shared.take(client, places, window),
-      () => {
-        const local = this.local.take(places, window);
-        localAt = local.at;
-        return local;
-      },
-    );
-    const isShared = localAt === undefined;
-    if (isShared && verdict.taken) localAt = this.local.note(places, window);
-    return {
-      ...verdict,
-      retryAfter: Math.max(1, ...verdict.standings.filter(isFull).map((standing) => this.seconds(standing))),
-      giveBack: async () => {
-        if (!verdict.taken) return;
-        if (localAt !== undefined) this.local.giveBack(places, localAt);
-        if (!isShared) return;
-        await this.redis.ask(
-          (client) => shared.giveBack(client, places, verdict.at),
-          () => undefined,
-        );
-      },
-    };
+    const shared = this.redis.isHere ? await this.shared.take(places) : undefined;
+    if (shared !== undefined) {
+      const { taken, at, standings } = shared;
+      return {
+        taken,
+        at,
+        standings,
+        isShared: true,
+        localAt: taken ? this.local.note(places, this.length) : undefined,
+      };
+    }
+    const { taken, at, standings } = this.local.take(places, this.length);
+    return { taken, at, standings, isShared: false, localAt: taken ? at : undefined };
+  }
+
+  async giveBack({ taken, at, standings, isShared, localAt }: Taken): Promise<void> {
+    const places = standings.map(({ place }) => place);
+    if (localAt !== undefined) this.local.giveBack(places, localAt);
+    if (isShared && taken) await this.shared.giveBack(places, at);
+  }
+
+  /** Until every window that is full has a place again: whole seconds, at least one and at most a window. */
+  retryAfter({ standings }: Taken): number {
+    return Math.max(1, ...standings.filter(isFull).map((standing) => this.seconds(standing)));
   }
 
   /** Whole seconds after which one more place is free; never 0, never more than a window. */

@@ -90,7 +90,7 @@ describe('a sliding window', () => {
   });
 
   it('forgets who was seen the longest ago when there are too many', () => {
-    const windows = new LocalWindows(() => 0, 2);
+    const windows = new LocalWindows(() => 0, 4);
     for (const key of ['a', 'b', 'a', 'c']) windows.take([{ key, limit: 9 }], WINDOW);
     expect(windows.take([{ key: 'a', limit: 9 }], WINDOW).standings[0]?.used).toBe(3);
     expect(windows.size).toBe(2);

@@ -1,20 +1,62 @@
+import { BoundedMap } from '../bounded-map.js';
 import type { Place, Standing, Verdict } from './windows.js';
 
 const SWEEP_MS = 60_000;
-/** Past so many, who was seen last the longest ago is forgotten: memory stays bounded under any flood. */
-const MOST_KEYS = 100_000;
+/** Past so many, those that were not seen for long are forgotten: memory stays bounded under any flood. */
+const MOST_KEYS = 200_000;
+/** So many that have passed may lie before those that count: to take each away by itself would move all others. */
+const MOST_PASSED = 64;
+
+/** When somebody was let through, oldest first. */
+class Hits {
+  private readonly times: number[] = [];
+  private passed = 0;
+
+  get count(): number {
+    return this.times.length - this.passed;
+  }
+
+  get newest(): number {
+    return this.times.at(-1) ?? 0;
+  }
+
+  /** The one after so many others. */
+  at(index: number): number | undefined {
+    return this.times[this.passed + index];
+  }
+
+  add(time: number): void {
+    this.times.push(time);
+  }
+
+  remove(time: number): void {
+    const index = this.times.lastIndexOf(time);
+    if (index >= this.passed) this.times.splice(index, 1);
+  }
+
+  /** Leaves those that are later. */
+  endAt(time: number): void {
+    while ((this.at(0) ?? Infinity) <= time) this.passed++;
+    if (this.passed > MOST_PASSED) this.times.splice(0, this.passed);
+    else if (this.count === 0) this.times.length = 0;
+    else return;
+    this.passed = 0;
+  }
+}
 
 /**
  * Sliding windows in this process: each key keeps the times of the hits that were let through in the last window, so
  * over any window at most `limit` are. A refused one leaves no trace.
  */
 export class LocalWindows {
-  private readonly hits = new Map<string, { times: number[]; endsAt: number }>();
+  private readonly hits: BoundedMap<Hits>;
+  private longest = 0;
 
   constructor(
     private readonly now: () => number = () => Math.floor(performance.now() * 1000),
-    private readonly mostKeys = MOST_KEYS,
+    mostKeys = MOST_KEYS,
   ) {
+    this.hits = new BoundedMap(mostKeys);
     setInterval(() => {
       this.sweep();
     }, SWEEP_MS).unref();
@@ -27,13 +69,14 @@ export class LocalWindows {
   /** Takes one place in every window, or none in any. @param window in microseconds */
   take<P extends Place>(places: readonly P[], window: number): Verdict<P> {
     const at = this.now();
-    const taken = places.every(({ key, limit }) => this.live(key, at - window).length < limit);
+    const taken = places.every(({ key, limit }) => (this.live(key, at - window)?.count ?? 0) < limit);
     if (taken) this.add(places, window, at);
     const standings = places.map((place): Standing<P> => {
-      const times = this.live(place.key, at - window);
+      const hits = this.live(place.key, at - window);
+      const used = hits?.count ?? 0;
       // Where a limit was lowered more than one has to go first.
-      const first = times[Math.max(0, times.length - place.limit)] ?? at;
-      return { place, used: times.length, freeIn: first + window - at };
+      const first = hits?.at(Math.max(0, used - place.limit)) ?? at;
+      return { place, used, freeIn: first + window - at };
     });
     return { taken, at, standings };
   }
@@ -48,34 +91,29 @@ export class LocalWindows {
 
   giveBack(places: readonly Place[], at: number): void {
     for (const { key } of places) {
-      const times = this.hits.get(key)?.times ?? [];
-      const index = times.lastIndexOf(at);
-      if (index !== -1) times.splice(index, 1);
-      if (times.length === 0) this.hits.delete(key);
+      const hits = this.hits.get(key);
+      hits?.remove(at);
+      if (hits?.count === 0) this.hits.delete(key);
     }
   }
 
-  private live(key: string, after: number): number[] {
-    const times = this.hits.get(key)?.times;
-    if (times === undefined) return [];
-    const first = times.findIndex((time) => time > after);
-    if (first !== 0) times.splice(0, first === -1 ? times.length : first);
-    return times;
+  private live(key: string, after: number): Hits | undefined {
+    const hits = this.hits.get(key);
+    hits?.endAt(after);
+    return hits;
   }
 
   private add(places: readonly Place[], window: number, at: number): void {
+    this.longest = Math.max(this.longest, window);
     for (const { key } of places) {
-      const times = this.hits.get(key)?.times ?? [];
-      times.push(at);
-      // Put in anew, so that the map stays in the order in which they were seen last.
-      this.hits.delete(key);
-      this.hits.set(key, { times, endsAt: at + window });
+      let hits = this.hits.get(key);
+      if (hits === undefined) this.hits.set(key, (hits = new Hits()));
+      hits.add(at);
     }
-    while (this.hits.size > this.mostKeys) this.hits.delete(this.hits.keys().next().value ?? '');
   }
 
   private sweep(): void {
-    const now = this.now();
-    for (const [key, { endsAt }] of this.hits) if (endsAt <= now) this.hits.delete(key);
+    const end = this.now() - this.longest;
+    this.hits.drop(({ newest }) => newest <= end);
   }
 }

@@ -2,7 +2,11 @@ import { DomainError, type ErrorCode } from '../errors.js';
 
 export class RateLimited extends DomainError {
   readonly code: ErrorCode = 'RATE_LIMITED';
-  constructor(readonly retryAfter: number) {
+  /** @param limit of wrong passwords, where it is these that were too many, and not requests */
+  constructor(
+    readonly retryAfter: number,
+    readonly limit?: number,
+  ) {
     super(`Too many requests, try again in ${retryAfter} s`);
   }
 }

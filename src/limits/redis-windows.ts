@@ -1,4 +1,4 @@
-import type { Client } from '../redis/redis.js';
+import type { Client, Redis } from '../redis/redis.js';
 import type { Place, Verdict } from './windows.js';
 
 /**
@@ -11,34 +11,50 @@ import type { Place, Verdict } from './windows.js';
  */
 const TAKE = `
 local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
+local clock = time[1] * 1000000 + time[2]
 local window = tonumber(ARGV[1])
-for _, key in ipairs(KEYS) do
-  local newest = tonumber(redis.call('LINDEX', key, -1) or 0)
-  if newest > now + window then redis.call('DEL', key)
-  elseif newest > now then now = newest end
-end
-local used = {}
-local taken = 1
-for i, key in ipairs(KEYS) do
-  local oldest = redis.call('LINDEX', key, 0)
-  while oldest and tonumber(oldest) <= now - window do
-    redis.call('LPOP', key)
-    oldest = redis.call('LINDEX', key, 0)
+local lifetime = math.ceil(window / 1000)
+local answer = {}
+
+local function take(first, last, limitOf)
+  local now = clock
+  for i = first, last do
+    local newest = tonumber(redis.call('LINDEX', KEYS[i], -1) or 0)
+    if newest > now + window then redis.call('DEL', KEYS[i])
+    elseif newest > now then now = newest end
   end
-  used[i] = redis.call('LLEN', key)
-  if used[i] >= tonumber(ARGV[1 + i]) then taken = 0 end
-end
-local answer = { taken, now }
-for i, key in ipairs(KEYS) do
-  if taken == 1 then
-    redis.call('RPUSH', key, string.format('%.0f', now))
-    redis.call('PEXPIRE', key, math.ceil(window / 1000))
-    used[i] = used[i] + 1
+  local used = {}
+  local taken = 1
+  for i = first, last do
+    local oldest = redis.call('LINDEX', KEYS[i], 0)
+    while oldest and tonumber(oldest) <= now - window do
+      redis.call('LPOP', KEYS[i])
+      oldest = redis.call('LINDEX', KEYS[i], 0)
+    end
+    used[i] = redis.call('LLEN', KEYS[i])
+    if used[i] >= limitOf(i) then taken = 0 end
   end
-  local first = redis.call('LINDEX', key, math.max(0, used[i] - tonumber(ARGV[1 + i])))
-  answer[#answer + 1] = used[i]
-  answer[#answer + 1] = (tonumber(first) or now) + window - now
+  answer[#answer + 1] = taken
+  answer[#answer + 1] = now
+  for i = first, last do
+    if taken == 1 then
+      redis.call('RPUSH', KEYS[i], string.format('%.0f', now))
+      redis.call('PEXPIRE', KEYS[i], lifetime)
+      used[i] = used[i] + 1
+    end
+    local place = redis.call('LINDEX', KEYS[i], math.max(0, used[i] - limitOf(i)))
+    answer[#answer + 1] = used[i]
+    answer[#answer + 1] = (tonumber(place) or now) + window - now
+  end
+end
+
+local key, argument = 1, 2
+while ARGV[argument] do
+  local count = tonumber(ARGV[argument])
+  local first, before = key, argument
+  take(first, first + count - 1, function(i) return tonumber(ARGV[before + 1 + i - first]) end)
+  key = key + count
+  argument = argument + 1 + count
 end
 return answer
 `;
@@ -47,26 +63,70 @@ interface WithTake {
   stoaTake(keyCount: number, ...keysAndArguments: (string | number)[]): Promise<number[]>;
 }
 
-// The braces keep the keys of one request together where Redis is a cluster.
-const redisKey = ({ key }: Place): string => `stoa:limit:${key}`;
+/** So many takes go to Redis in one script, without waiting for more: it works on them while the others come. */
+const MOST_AT_ONCE = 16;
 
-/** Takes one place in every window, or none in any. @param window in microseconds */
-export async function take<P extends Place>(client: Client, places: readonly P[], window: number): Promise<Verdict<P>> {
-  if (!('stoaTake' in client)) client.defineCommand('stoaTake', { lua: TAKE });
-  const [taken, at = 0, ...numbers] = await (client as unknown as WithTake).stoaTake(
-    places.length,
-    ...places.map(redisKey),
-    window,
-    ...places.map(({ limit }) => limit),
-  );
-  const standings = places.map((place, index) => ({
-    place,
-    used: numbers[2 * index] ?? 0,
-    freeIn: numbers[2 * index + 1] ?? 0,
-  }));
-  return { taken: taken === 1, at, standings };
+interface Waiting {
+  places: readonly Place[];
+  resolve: (verdict: Verdict | undefined) => void;
 }
 
-export async function giveBack(client: Client, places: readonly Place[], at: number): Promise<void> {
-  await Promise.all(places.map((place) => client.lrem(redisKey(place), -1, at)));
+const redisKey = ({ key }: Place): string => `stoa:limit:${key}`;
+
+/** The windows in Redis. What one turn of the event loop brings goes there together: a command costs more than a take. */
+export class RedisWindows {
+  private waiting: Waiting[] = [];
+
+  /** @param window in microseconds */
+  constructor(
+    private readonly redis: Redis,
+    private readonly window: number,
+  ) {}
+
+  /** Takes one place in every window, or none in any; `undefined` where Redis does not answer, which it may have done. */
+  take<P extends Place>(places: readonly P[]): Promise<Verdict<P> | undefined> {
+    return new Promise((resolve) => {
+      const count = this.waiting.push({ places, resolve: resolve as Waiting['resolve'] });
+      if (count === 1) setImmediate(() => void this.send());
+      if (count === MOST_AT_ONCE) void this.send();
+    });
+  }
+
+  async giveBack(places: readonly Place[], at: number): Promise<void> {
+    await this.redis.ask<unknown>(
+      (client) => Promise.all(places.map((place) => client.lrem(redisKey(place), -1, at))),
+      () => undefined,
+    );
+  }
+
+  private async send(): Promise<void> {
+    const takes = this.waiting;
+    this.waiting = [];
+    if (takes.length === 0) return;
+    const numbers = await this.redis.ask<number[] | undefined>(
+      (client) => this.run(client, takes),
+      () => undefined,
+    );
+    let next = 0;
+    const number = (): number => numbers?.[next++] ?? 0;
+    for (const { places, resolve } of takes) {
+      if (numbers === undefined) {
+        resolve(undefined);
+        continue;
+      }
+      const [taken, at] = [number() === 1, number()];
+      resolve({ taken, at, standings: places.map((place) => ({ place, used: number(), freeIn: number() })) });
+    }
+  }
+
+  private run(client: Client, takes: readonly Waiting[]): Promise<number[]> {
+    if (!('stoaTake' in client)) client.defineCommand('stoaTake', { lua: TAKE });
+    const places = takes.flatMap((take) => take.places);
+    return (client as unknown as WithTake).stoaTake(
+      places.length,
+      ...places.map(redisKey),
+      this.window,
+      ...takes.flatMap((take) => [take.places.length, ...take.places.map(({ limit }) => limit)]),
+    );
+  }
 }

@@ -1,14 +1,15 @@
 import { Redis as Client } from 'ioredis';
 import type { Logger } from 'pino';
+import { WaitingLine } from '../waiting-line.js';
 
 export type { Client };
 
 /**
- * Redis answers in well under a millisecond: what takes 200 ms is frozen, gone, or behind a broken network. Counted in
+ * Redis answers in well under a millisecond: what takes 150 ms is frozen, gone, or behind a broken network. Counted in
  * ticks of this process rather than by the clock: after a stall of our own the answer may just lie there unread.
  */
 const TICK_MS = 25;
-const TICKS = 8;
+const TICKS = 6;
 /** How often it is asked whether it is there, so that it is missed and found again without a request paying for it. */
 const HEARTBEAT_MS = 500;
 const LONGEST_RECONNECT_MS = 1000;
@@ -26,7 +27,7 @@ export class Redis {
   private heartbeat: NodeJS.Timeout | undefined;
   private isUp = false;
   private probing: Promise<void> | undefined;
-  private readonly waiting = new Set<{ ticks: number; letGo: () => void }>();
+  private readonly waiting = new WaitingLine<{ ticks: number; letGo: () => void }>();
   private clock: NodeJS.Timeout | undefined;
   /** What the log said last, so that it says nothing twice. */
   private told: 'nothing' | 'here' | 'away' = 'nothing';
@@ -64,6 +65,11 @@ export class Redis {
   /** Whether there is one to speak to at all: without, this process is all there is. */
   get isConfigured(): boolean {
     return this.client !== undefined;
+  }
+
+  /** Whether it answered when it was last asked. */
+  get isHere(): boolean {
+    return this.isUp;
   }
 
   /** Resolves when it is connected, or when it is clear enough that it is not: a server starts without it, too. */
@@ -106,17 +112,15 @@ export class Redis {
   private inTime<T>(command: Promise<T>): Promise<T | typeof NO_ANSWER> {
     return new Promise((resolve) => {
       const letGo = (): void => {
-        this.waiting.delete(waiter);
-        resolve(NO_ANSWER);
+        if (this.waiting.leave(place)) resolve(NO_ANSWER);
       };
-      const waiter = { ticks: 0, letGo };
-      this.waiting.add(waiter);
+      const place = this.waiting.enter({ ticks: 0, letGo });
       this.clock ??= setInterval(() => {
         this.tick();
       }, TICK_MS);
       command.then(
         (answer) => {
-          this.waiting.delete(waiter);
+          this.waiting.leave(place);
           resolve(answer);
         },
         (error: unknown) => {

@@ -1,6 +1,8 @@
 /** How many questions to the database may be under way: a third waits and takes along whoever comes meanwhile. */
 const AT_ONCE = 2;
 const MOST_IDS = 500;
+/** Where none is under way, so many do not wait for the rest of their turn: the database works while that goes on. */
+const ENOUGH = 16;
 
 interface Batch<T> {
   ids: Set<string>;
@@ -23,6 +25,7 @@ export class Gather<T> {
     if (this.next === undefined || this.next.ids.size >= MOST_IDS) this.next = this.begin();
     const { ids, answers } = this.next;
     ids.add(id);
+    if (this.running === 0 && ids.size >= ENOUGH) this.send();
     return (await answers).get(id);
   }
 

@@ -1,0 +1,51 @@
+/**
+ * A map that forgets: it holds `most` entries at most, and at least the half of that which was used last. To use one is
+ * hardly more than to look it up, as only whole halves are ever thrown away; a map that is kept in the order of use
+ * moves an entry each time, and leaves holes that have to be cleared up.
+ */
+export class BoundedMap<V> {
+  private recent = new Map<string, V>();
+  private older = new Map<string, V>();
+
+  constructor(private readonly most: number) {}
+
+  get size(): number {
+    return this.recent.size + this.older.size;
+  }
+
+  get(key: string): V | undefined {
+    const value = this.recent.get(key);
+    if (value !== undefined) return value;
+    const old = this.older.get(key);
+    if (old !== undefined) this.set(key, old);
+    return old;
+  }
+
+  has(key: string): boolean {
+    return this.recent.has(key) || this.older.has(key);
+  }
+
+  set(key: string, value: V): void {
+    this.older.delete(key);
+    this.recent.set(key, value);
+    if (this.recent.size * 2 < this.most) return;
+    this.older = this.recent;
+    this.recent = new Map();
+  }
+
+  delete(key: string): boolean {
+    return [this.recent.delete(key), this.older.delete(key)].includes(true);
+  }
+
+  clear(): void {
+    this.recent.clear();
+    this.older.clear();
+  }
+
+  /** Deletes the entries that this is true of. */
+  drop(isOver: (value: V) => boolean): void {
+    for (const half of [this.recent, this.older]) {
+      for (const [key, value] of half) if (isOver(value)) half.delete(key);
+    }
+  }
+}

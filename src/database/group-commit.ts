@@ -1,0 +1,117 @@
+import { DomainError, UnavailableError } from '../errors.js';
+import { type Line, OVERLOADED } from './pool.js';
+import { isLockTimeout, translateFailure } from './postgres-errors.js';
+import type { UnitOfWork } from './unit-of-work.js';
+
+const MOST_MEMBERS = 100;
+/** A group that has to wait longer for a row is dissolved, also one of one: whoever does not want that row goes on. */
+const LOCK_TIMEOUT = `SET LOCAL lock_timeout = '1s'`;
+
+interface Member<Wish, Outcome> {
+  wish: Wish;
+  since: number;
+  resolve: (outcome: Outcome) => void;
+  reject: (error: unknown) => void;
+}
+
+/** What `decide` makes, or the error that it throws. */
+export function outcomeOf<T>(decide: () => T): T | Error {
+  try {
+    return decide();
+  } catch (error) {
+    if (error instanceof DomainError) return error;
+    throw error;
+  }
+}
+
+/**
+ * Does in one transaction what many ask for at the same time: it costs hardly more statements than one of them alone,
+ * locks each row that several want once, and waits for the disk once. Each member has its own outcome: who is refused
+ * does not touch the others, and where one makes the transaction itself fail, each is tried again alone.
+ */
+export class GroupCommit<Wish, Outcome> implements Line {
+  private readonly queue: Member<Wish, Outcome>[] = [];
+  private underWay = 0;
+
+  /**
+   * @param perform does all of it in the running unit of work, and answers with an outcome for each in their order:
+   *   an Error for whom it refuses, of whose wish it has written nothing. Where it throws, nothing has been done
+   * @param atOnce how many groups may be under way: one, where two would often want the same rows and wait for each other
+   */
+  constructor(
+    private readonly unitOfWork: UnitOfWork,
+    private readonly perform: (wishes: readonly Wish[]) => Promise<(Outcome | Error)[]>,
+    private readonly atOnce = 1,
+  ) {
+    unitOfWork.lineUp(this);
+  }
+
+  get longestWait(): number {
+    const [first] = this.queue;
+    return first === undefined ? 0 : performance.now() - first.since;
+  }
+
+  dismiss(milliseconds: number): void {
+    const before = performance.now() - milliseconds;
+    while (this.queue[0] !== undefined && this.queue[0].since <= before)
+      this.queue.shift()?.reject(new UnavailableError(OVERLOADED));
+  }
+
+  /** Resolves once it is committed; inside a unit of work, once it is done as a part of that. */
+  of(wish: Wish): Promise<Outcome> {
+    if (this.unitOfWork.isRunning) return this.alone(wish);
+    return new Promise((resolve, reject) => {
+      this.queue.push({ wish, since: performance.now(), resolve, reject });
+      // All that this turn of the event loop brings can still join.
+      if (this.queue.length === 1)
+        setImmediate(() => {
+          this.send();
+        });
+    });
+  }
+
+  private send(): void {
+    if (this.underWay >= this.atOnce || this.queue.length === 0) return;
+    this.underWay++;
+    void this.settle(this.queue.splice(0, MOST_MEMBERS)).finally(() => {
+      this.underWay--;
+      this.send();
+    });
+  }
+
+  private async settle(members: Member<Wish, Outcome>[]): Promise<void> {
+    // An object, because what a closure writes is not seen by the compiler.
+    const progress = { isPerformed: false };
+    try {
+      const outcomes = await this.unitOfWork.run(
+        async () => {
+          progress.isPerformed = false;
+          const performed = await this.perform(members.map(({ wish }) => wish));
+          progress.isPerformed = true;
+          return performed;
+        },
+        (query) => query({ text: LOCK_TIMEOUT }),
+      );
+      for (const [index, { resolve, reject }] of members.entries()) {
+        const outcome = outcomes[index] as Outcome | Error;
+        if (outcome instanceof Error) reject(outcome);
+        else resolve(outcome);
+      }
+    } catch (error) {
+      // Once the commit has been sent nobody knows what became of it, and nothing may be done again.
+      const isUndone = !progress.isPerformed;
+      const isOfOneMember = members.length > 1 && !(translateFailure(error) instanceof UnavailableError);
+      for (const { wish, resolve, reject } of members) {
+        if (isUndone && (isLockTimeout(error) || isOfOneMember))
+          void this.unitOfWork.run(() => this.alone(wish)).then(resolve, reject);
+        else reject(error);
+      }
+    }
+  }
+
+  private async alone(wish: Wish): Promise<Outcome> {
+    const [outcome] = await this.perform([wish]);
+    if (outcome instanceof Error) throw outcome;
+    return outcome as Outcome;
+  }
+}
