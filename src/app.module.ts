@@ -12,10 +12,11 @@ import { AuthorizationGuard } from './http/authorization.guard.js';
 import { EnvelopeInterceptor } from './http/envelope.interceptor.js';
 import { ErrorFilter } from './http/error.filter.js';
 import { IdempotencyInterceptor } from './http/idempotency.interceptor.js';
-import { UnreadInputInterceptor } from './http/unread-input.interceptor.js';
+import { UnreadInputGuard } from './http/unread-input.guard.js';
 import { RateLimitGuard, rateLimits } from './http/rate-limit.guard.js';
 import { RequestLimits } from './http/request-limits.js';
 import { UnmatchedController } from './http/unmatched.controller.js';
+import { RouteGuard } from './http/route.guard.js';
 import { RequestValidationPipe } from './http/validation.pipe.js';
 import { LimitsModule } from './limits/limits.module.js';
 import { AuthModule } from './modules/auth/index.js';
@@ -46,13 +47,15 @@ export interface Foundations {
 
 /** Everything global, in the order in which a request meets it; `http/fastify.ts` has what comes before and after. */
 const pipeline: Provider[] = [
+  { provide: APP_GUARD, useClass: RouteGuard },
   { provide: APP_GUARD, useClass: AuthenticationGuard },
   { provide: APP_GUARD, useClass: RateLimitGuard },
   { provide: APP_GUARD, useClass: AuthorizationGuard },
-  // Interceptors wrap what comes after them; the pipe is the last thing before the handler.
+  { provide: APP_GUARD, useClass: UnreadInputGuard },
+  // It has the other within it: each that Nest itself wraps around the rest costs several promises and observables.
   { provide: APP_INTERCEPTOR, useClass: EnvelopeInterceptor },
-  { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
-  { provide: APP_INTERCEPTOR, useClass: UnreadInputInterceptor },
+  IdempotencyInterceptor,
+  // The last thing before the handler.
   { provide: APP_PIPE, useClass: RequestValidationPipe },
   { provide: APP_FILTER, useExisting: ErrorFilter },
   ErrorFilter,

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { type ConfigError, readConfig } from './config.js';
 
 const faultsOf = (environment: Record<string, string>): readonly string[] => {
@@ -17,6 +19,26 @@ const PRODUCTION = {
 };
 
 describe('the configuration', () => {
+  it('reads what is explained to who runs it, and nothing else', () => {
+    const asked = new Set<string>();
+    const get = (_: object, name: string) => void asked.add(name);
+    readConfig(new Proxy({}, { get }));
+    const manual = readFileSync(resolve(__dirname, '../docs/operations.md'), 'utf8');
+    const table = manual.slice(manual.indexOf('## Settings'), manual.indexOf('## What it does'));
+    const explained = [...table.matchAll(/^\| `([A-Z_]+)` /gm)].map(([, name]) => name);
+    expect(explained.sort()).toEqual([...asked].sort());
+  });
+
+  it('takes a collector by its URL', () => {
+    expect(readConfig({}).otlpEndpoint).toBeUndefined();
+    expect(readConfig({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' }).otlpEndpoint).toBe(
+      'http://collector:4318',
+    );
+    expect(faultsOf({ OTEL_EXPORTER_OTLP_ENDPOINT: 'collector:4317' })).toEqual([
+      'OTEL_EXPORTER_OTLP_ENDPOINT must be a URL that begins with http:// or https://',
+    ]);
+  });
+
   it('needs nothing in development', () => {
     const config = readConfig({});
     expect(config).toMatchObject({
@@ -61,6 +83,13 @@ describe('the configuration', () => {
     for (const wrong of ['999.1.1.1', '10.0.0.0/33', '10.0.0.0/', 'true', '1.2.3.4/8/8']) {
       expect(faultsOf({ TRUST_PROXY: wrong })).toHaveLength(1);
     }
+  });
+
+  it('says of a URL what is wrong with it', () => {
+    for (const wrong of ['postgres://db:99999/stoa', 'postgres://db:port/stoa', 'postgresql://stoa:a/b@db/stoa'])
+      expect(faultsOf({ DATABASE_URL: wrong })).toEqual([expect.stringMatching(/^DATABASE_URL is no URL: a port is/)]);
+    for (const wrong of ['mysql://db/stoa', 'stoa', 'postgres:stoa'])
+      expect(faultsOf({ DATABASE_URL: wrong })).toEqual([expect.stringContaining('begins with postgres://')]);
   });
 
   it('needs a database, a Redis and a signing key in production', () => {

@@ -63,6 +63,8 @@ export class Config {
   /** Days after which an event is forgotten; 0 means never. */
   declare readonly eventsRetentionDays: number;
   declare readonly metricsPort: number | undefined;
+  /** Where traces are sent to. Unset: none are made. */
+  declare readonly otlpEndpoint: string | undefined;
   declare readonly logLevel: (typeof LOG_LEVELS)[number];
   /** How long a server that was told to stop goes on serving, so that load balancers notice that it is not ready. */
   declare readonly shutdownDelay: number;
@@ -176,6 +178,7 @@ export function readConfig(environment: Environment = withDotEnv(process.env)): 
     webhookSecretKey: read.text('WEBHOOK_SECRET_KEY', /^.{32,}$/s, 'at least 32 characters'),
     eventsRetentionDays: read.integer('EVENTS_RETENTION_DAYS', 0, { min: 0, max: 36_500 }),
     metricsPort,
+    otlpEndpoint: read.url('OTEL_EXPORTER_OTLP_ENDPOINT', ['http:', 'https:']),
     logLevel: read.oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
     shutdownDelay: read.integer('SHUTDOWN_DELAY', 1, { min: 0 }),
     shutdownTimeout: read.integer('SHUTDOWN_TIMEOUT', 25, { min: 1 }),
@@ -280,8 +283,14 @@ class Reader {
     const rule = `a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(' or ')}`;
     const value = this.text(name, /^\S+$/, rule, { required });
     if (value === undefined) return undefined;
-    if (!URL.canParse(value) || !protocols.includes(new URL(value).protocol))
-      return this.fault(name, `must be ${rule}`);
+    const isOurs = protocols.some((protocol) => value.startsWith(`${protocol}//`));
+    if (isOurs && !URL.canParse(value)) {
+      return this.fault(
+        name,
+        'is no URL: a port is a number up to 65535, and special characters of a password are percent-encoded',
+      );
+    }
+    if (!isOurs) return this.fault(name, `must be ${rule}`);
     return value;
   }
 }

@@ -5,11 +5,15 @@ import { ConfigError, readConfig } from './config.js';
 import { connect } from './database/connect.js';
 import { prepareSchema } from './database/migrate.js';
 import { fillIn } from './development.js';
+import { Lifecycle, Probes } from './modules/health/index.js';
 import { JobsWorker } from './modules/jobs/index.js';
 import { stopWhenTold } from './stop.js';
+import { serveInside } from './telemetry/inside.js';
 import { createLogger, NestLogger } from './telemetry/logger.js';
+import { Metrics } from './telemetry/metrics.js';
+import { startTracing } from './telemetry/tracing.js';
 
-/** Works jobs and serves nobody: for more workers than servers, or servers with `JOBS=off`. */
+/** Works jobs and serves nobody but its operator: for more workers than servers, or servers with `JOBS=off`. */
 async function main(): Promise<void> {
   const given = readConfig();
   if (given.databaseUrl === undefined) throw new ConfigError(['DATABASE_URL is required: whose jobs shall be worked?']);
@@ -17,6 +21,7 @@ async function main(): Promise<void> {
   const { config } = await fillIn(given, (line) => {
     logger.info(line);
   });
+  const stopTracing = await startTracing(config, logger);
   const dataSource = await connect(config, logger, (each) => prepareSchema(config, each, logger));
 
   const app = await NestFactory.createApplicationContext(AppModule.offline(config, logger, dataSource), {
@@ -24,12 +29,18 @@ async function main(): Promise<void> {
     abortOnError: false,
   });
   const worker = app.get(JobsWorker);
+  const lifecycle = app.get(Lifecycle);
+  const inside = await serveInside(config, app.get(Metrics), app.get(Probes));
   // Nobody sends it requests, so nobody has to notice first that it is about to end.
   stopWhenTold(config.with({ shutdownDelay: 0 }), logger, {
-    announce: () => undefined,
+    announce: () => {
+      lifecycle.isStopping = true;
+    },
     finish: () => worker.stop(),
     release: async () => {
       await app.close();
+      await stopTracing();
+      inside?.close();
       await dataSource.destroy();
     },
   });

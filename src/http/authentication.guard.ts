@@ -1,9 +1,8 @@
 import { type ExecutionContext, Injectable } from '@nestjs/common';
-import { Reflector } from '@nestjs/core';
 import { AuthGuard } from '@nestjs/passport';
 import { UnauthorizedError } from '../errors.js';
-import { PUBLIC, type PublicOptions } from './decorators.js';
 import type { Request } from './request.js';
+import { policyOf } from './route-policy.js';
 
 /**
  * Finds out who sends a request, if anyone. Whether that is enough is decided later: first the request has to be
@@ -11,18 +10,10 @@ import type { Request } from './request.js';
  */
 @Injectable()
 export class AuthenticationGuard extends AuthGuard('bearer') {
-  constructor(private readonly reflector: Reflector) {
-    super();
-  }
-
   override async canActivate(context: ExecutionContext): Promise<boolean> {
     const request = context.switchToHttp().getRequest<Request>();
     if (request.headers.authorization === undefined) return true;
-    const isPublic = this.reflector.getAllAndOverride<PublicOptions | undefined>(PUBLIC, [
-      context.getHandler(),
-      context.getClass(),
-    ]);
-    if (isPublic?.ignoresToken === true) return true;
+    if (policyOf(context).public?.ignoresToken === true) return true;
     return (await super.canActivate(context)) as boolean;
   }
 

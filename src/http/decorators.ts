@@ -1,45 +1,36 @@
-import { createParamDecorator, type ExecutionContext, Param, SetMetadata } from '@nestjs/common';
+import { createParamDecorator, type ExecutionContext, Param } from '@nestjs/common';
 import { ApiParam } from '@nestjs/swagger';
 import { addressOf } from '../limits/network.js';
 import type { Permission, Principal } from '../permissions.js';
 import type { Request } from './request.js';
 import type { Purpose } from './request-limits.js';
+import { type EmailOfBody, says } from './route-policy.js';
 import { UuidPipe } from './validation.pipe.js';
-
-export const PUBLIC = 'stoa:public';
-export const REQUIRES = 'stoa:requires';
-export const BARE = 'stoa:bare';
-export const CACHEABLE = 'stoa:cacheable';
-export const LIMITED_BY = 'stoa:limited-by';
-export const KEYED_BY_EMAIL = 'stoa:keyed-by-email';
 
 /**
  * The route needs no login. A token that is sent all the same must be good, unless the route ignores it, as those do
- * that give out tokens: a client may well send its stale one along.
+ * that give out tokens: a client may well send its stale one along. Or it forgives a bad one, and knows who sends a good one.
  */
-export const Public = ({ ignoresToken = false } = {}) => SetMetadata(PUBLIC, { ignoresToken });
-export interface PublicOptions {
-  ignoresToken: boolean;
-}
+export const Public = ({ ignoresToken = false, forgivesToken = false } = {}) =>
+  says({ public: { ignoresToken, forgivesToken } });
 
 /** The route is for roles that have this permission on what is not their own. */
-export const Requires = (permission: Permission) => SetMetadata(REQUIRES, permission);
+export const Requires = (permission: Permission) => says({ requires: permission });
 
 /** The answer goes out as the handler made it, without the envelope. */
-export const Bare = () => SetMetadata(BARE, true);
+export const Bare = () => says({ isBare: true });
 
 /** Answers to requests without a login may be kept by any cache for a short while. */
-export const PubliclyCacheable = () => SetMetadata(CACHEABLE, true);
+export const PubliclyCacheable = () => says({ isCacheable: true });
 
 /**
  * A public POST that takes an `Idempotency-Key` like those of users do: the key belongs to the email that the body
  * names. What is found there may be anything.
  */
-export const KeyedByEmail = (emailOf: EmailOfBody) => SetMetadata(KEYED_BY_EMAIL, emailOf);
-export type EmailOfBody = (body: Record<string, unknown>) => unknown;
+export const KeyedByEmail = (emailOf: EmailOfBody) => says({ keyedBy: emailOf });
 
 /** The route counts against a limit of its own for each address, beside the one for all requests. */
-export const LimitedBy = (purpose: Purpose) => SetMetadata(LIMITED_BY, purpose);
+export const LimitedBy = (purpose: Purpose) => says({ limitedBy: purpose });
 
 /** Who sends the request. Only for routes that are not public. */
 export const CurrentUser = createParamDecorator((_: unknown, context: ExecutionContext): Principal => {

@@ -1,14 +1,14 @@
 import type { CallHandler, ExecutionContext, NestInterceptor } from '@nestjs/common';
 import { Injectable } from '@nestjs/common';
-import { Reflector } from '@nestjs/core';
 import { map, type Observable } from 'rxjs';
+import { JsonView } from '../database/json-view.js';
 import { Page } from '../database/paging.js';
 import { Created } from './created.js';
-import { BARE, CACHEABLE } from './decorators.js';
-import { Replay } from './idempotency.interceptor.js';
-import { isNotModified, TAGGED, type TagOf } from './preconditions.js';
+import { IdempotencyInterceptor, Replay } from './idempotency.interceptor.js';
+import { isNotModified } from './preconditions.js';
 import type { Reply, Request } from './request.js';
-import { announceSuccessor, SUCCEEDED, type Succeeded, versionPrefix } from './versions.js';
+import { policyOf } from './route-policy.js';
+import { versionPrefix } from './versions.js';
 
 export interface Meta {
   requestId: string;
@@ -23,25 +23,26 @@ export const metaOf = (request: Request): Meta => ({ requestId: request.id, time
  */
 @Injectable()
 export class EnvelopeInterceptor implements NestInterceptor {
-  constructor(private readonly reflector: Reflector) {}
+  constructor(private readonly idempotency: IdempotencyInterceptor) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    if (this.reflector.get<boolean | undefined>(BARE, context.getClass()) === true) return next.handle();
+    const { isBare, isCacheable, tagOf } = policyOf(context);
+    if (isBare === true) return next.handle();
     const request = context.switchToHttp().getRequest<Request>();
     const reply: Reply = context.switchToHttp().getResponse<Reply>();
-    const handler = context.getHandler();
-    if (request.user === undefined && this.reflector.get<boolean | undefined>(CACHEABLE, handler) === true) {
+    if (isCacheable === true && request.user === undefined) {
       reply.header('Cache-Control', 'public, max-age=30');
     }
-    const succeeded = this.reflector.get<Succeeded | undefined>(SUCCEEDED, handler);
-    if (succeeded !== undefined) announceSuccessor(succeeded, request, reply);
-    const tagOf = this.reflector.get<TagOf<unknown> | undefined>(TAGGED, handler);
-    return next.handle().pipe(
+    return this.idempotency.intercept(context, next).pipe(
       map((result: unknown) => {
         const { data, pagination } = this.open(result, request, reply);
         if (tagOf !== undefined && data !== undefined && this.tag(tagOf(data), request, reply)) return undefined;
         if (data === undefined) return undefined;
-        return { success: true, data, meta: { ...metaOf(request), ...(pagination && { pagination }) } };
+        const meta = { ...metaOf(request), ...(pagination && { pagination }) };
+        const text = textOf(data);
+        if (text === undefined) return { success: true, data, meta };
+        reply.header('Content-Type', 'application/json; charset=utf-8');
+        return `{"success":true,"data":${text},"meta":${JSON.stringify(meta)}}`;
       }),
     );
   }
@@ -75,4 +76,11 @@ export class EnvelopeInterceptor implements NestInterceptor {
     if (isKnown) reply.status(304);
     return isKnown;
   }
+}
+
+/** What is JSON already is not parsed only to be written again. */
+function textOf(data: unknown): string | undefined {
+  if (data instanceof JsonView) return data.text;
+  if (!Array.isArray(data) || !(data[0] instanceof JsonView)) return undefined;
+  return `[${(data as JsonView[]).map(({ text }) => text).join(',')}]`;
 }

@@ -74,18 +74,22 @@ export class ErrorFilter implements ExceptionFilter {
   answer(thrown: unknown, request: Request, reply: Reply): void {
     // Ours are domain errors: Nest's own says that nothing outside of the API has matched.
     const error = thrown instanceof NotFoundException ? unmatched(request) : thrown;
-    if (request.isCounted === true) {
-      this.send(error, request, reply);
-      return;
+    void this.settle(error, request, reply).then((settled) => {
+      this.send(settled, request, reply);
+    });
+  }
+
+  /** Sees to what the request counts for. @returns what it is answered with: the error, or that it is one too many */
+  private async settle(error: unknown, request: Request, reply: Reply): Promise<unknown> {
+    try {
+      if (error instanceof RateLimited) await this.limits.takeBack(request, reply, error);
+      // Where the database is away, it is not known yet who asks.
+      else if (request.isCounted !== true && !(error instanceof UnavailableError))
+        await this.limits.countEarly(request, reply);
+      return error;
+    } catch (refusal) {
+      return refusal;
     }
-    void this.limits.countEarly(request, reply).then(
-      () => {
-        this.send(error, request, reply);
-      },
-      (refusal: unknown) => {
-        this.send(refusal, request, reply);
-      },
-    );
   }
 
   private send(error: unknown, request: Request, reply: Reply): void {

@@ -4,14 +4,17 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import type { Config } from '../config.js';
 import type { Pool } from '../database/pool.js';
-import { MalformedError, UnavailableError } from '../errors.js';
+import { MalformedError } from '../errors.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { requestContext } from '../telemetry/request-context.js';
+import { beginRequest, endRequest, traceIds, within } from '../telemetry/tracing.js';
 import { keepRawBodies } from './body.js';
 import { answerBrokenRequest } from './broken-requests.js';
 import type { Drain } from './drain.js';
 import type { ErrorFilter } from './error.filter.js';
+import { Overload } from './overload.js';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { securityHeadersFor } from './security-headers.js';
 import { routeTable } from './unmatched.controller.js';
 
 const BODY_LIMIT = 100 * 1024;
@@ -40,6 +43,10 @@ export function createAdapter({ config, logger, metrics, drain, pool, failures }
     routerOptions: { maxParamLength: 20_000 },
     // Headers have 10 s and the whole request 30 s: a client that sends a byte a second holds nothing for long.
     requestTimeout: 30_000,
+    // Who takes nothing of an answer for so long has gone. No answer of ours takes as long to come.
+    connectionTimeout: 60_000,
+    // Longer than load balancers keep a connection that is idle (60 s as a rule): they have to be the ones who close it.
+    keepAliveTimeout: 72_000,
     http: { headersTimeout: 10_000, connectionsCheckingInterval: 2_000, requireHostHeader: false },
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
@@ -54,48 +61,56 @@ export function createAdapter({ config, logger, metrics, drain, pool, failures }
   keepRawBodies(fastify);
   routeTable.watch(fastify);
   drain.watch(fastify);
+  new Overload(pool, logger, metrics, requestIdOf).watch(fastify.server);
 
   // RFC 9110 lets us overlook an expectation that we do not know; Node would refuse it without a word.
   fastify.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     fastify.server.emit('request', request, response);
   });
 
+  const enter = (request: FastifyRequest, done: () => void): void => {
+    within(request.span, () => {
+      requestContext.run({ requestId: request.id }, done);
+    });
+  };
   fastify.addHook('onRequest', (request, reply, done) => {
+    request.span = beginRequest(request.method, request.headers);
+    reply.headers(securityHeadersFor(request.url));
     reply.header('X-Request-Id', request.id);
     reply.header('Cache-Control', 'private, no-cache');
-    // CORS may have put its Origin there before.
-    const vary = reply.getHeader('Vary');
-    reply.header('Vary', vary === undefined ? VARY : `${String(vary)}, ${VARY}`);
-    if (pool.isOverrun && !request.url.startsWith('/health')) {
-      failures().answer(new UnavailableError('More comes than can be answered, try again'), request, reply);
-      return;
-    }
+    reply.header('Vary', VARY);
     if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
       failures().answer(new MalformedError('A request needs a Host header'), request, reply);
       return;
     }
-    requestContext.run({ requestId: request.id }, done);
+    enter(request, done);
   });
   // Reading a body leaves the context that the first hook entered.
   fastify.addHook('preHandler', (request, _reply, done) => {
-    requestContext.run({ requestId: request.id }, done);
+    enter(request, done);
   });
   fastify.addHook('onResponse', (request, reply, done) => {
+    const { method, span } = request;
     const route = request.routeOptions.url ?? 'unmatched';
-    metrics.observeRequest(request.method, route, reply.statusCode, reply.elapsedTime / 1000);
-    logger.info(
-      {
-        requestId: request.id,
-        userId: request.user?.id,
-        method: request.method,
-        route,
-        path: request.url.split('?', 1)[0],
-        status: reply.statusCode,
-        durationMs: Math.round(reply.elapsedTime * 100) / 100,
-        ip: request.ip,
-      },
-      'Request',
-    );
+    const path = request.url.split('?', 1)[0] ?? '';
+    const status = reply.statusCode;
+    metrics.observeRequest(method, route, status, reply.elapsedTime / 1000);
+    if (span !== undefined) endRequest(span, { method, route, path, status });
+    if (logger.isLevelEnabled('info'))
+      logger.info(
+        {
+          requestId: request.id,
+          ...traceIds(span),
+          userId: request.user?.id,
+          method,
+          route,
+          path,
+          status,
+          durationMs: Math.round(reply.elapsedTime * 100) / 100,
+          ip: request.ip,
+        },
+        'Request',
+      );
     done();
   });
   return adapter;

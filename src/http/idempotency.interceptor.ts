@@ -1,13 +1,35 @@
-import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
-import { Reflector } from '@nestjs/core';
+import {
+  type CallHandler,
+  createParamDecorator,
+  type ExecutionContext,
+  Injectable,
+  type NestInterceptor,
+} from '@nestjs/common';
 import { from, lastValueFrom, type Observable } from 'rxjs';
-import { IdempotencyKeys, InvalidIdempotencyKey, type KeyedAnswer } from '../database/idempotency.js';
+import {
+  type Claim,
+  IdempotencyKeys,
+  InvalidIdempotencyKey,
+  type Keyed,
+  type KeyedAnswer,
+} from '../database/idempotency.js';
 import { RawBody } from './body.js';
 import { Created } from './created.js';
-import { type EmailOfBody, KEYED_BY_EMAIL } from './decorators.js';
 import type { Reply, Request } from './request.js';
+import { policyOf, says } from './route-policy.js';
 
 const KEY = /^[\x21-\x7e]{1,255}$/;
+
+/** What the handler does is committed together with the work of other requests: it has to pass its `@Key` on to there. */
+export const SharesTransaction = () => says({ sharesTransaction: true });
+
+/** For a handler that shares its transaction: makes of the answer that it will give what is to be recorded with the key. */
+export const Key = createParamDecorator((_: unknown, context: ExecutionContext): KeyFor => {
+  const { claim } = context.switchToHttp().getRequest<Request>();
+  const reply = context.switchToHttp().getResponse<Reply>();
+  return (answer) => claim && { claim, answerOf: (done) => toRecord(answer(done), reply.statusCode) };
+});
+export type KeyFor = <T, V>(answer: (done: T) => Created<V>) => Keyed<T> | undefined;
 
 /** An answer that was given before: it goes out as it went then, but for `meta`. */
 export class Replay {
@@ -16,14 +38,12 @@ export class Replay {
 
 /**
  * Lets a POST with an `Idempotency-Key` have its effect once. All of its handler is one unit of work then, with the
- * key in it; whoever comes with the key again is answered from what was recorded, before anything is validated.
+ * key in it, unless it shares its transaction with others; whoever comes with the key again is answered from what was
+ * recorded, whatever the body would be refused for today.
  */
 @Injectable()
 export class IdempotencyInterceptor implements NestInterceptor {
-  constructor(
-    private readonly keys: IdempotencyKeys,
-    private readonly reflector: Reflector,
-  ) {}
+  constructor(private readonly keys: IdempotencyKeys) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const request = context.switchToHttp().getRequest<Request>();
@@ -31,25 +51,28 @@ export class IdempotencyInterceptor implements NestInterceptor {
     const given = request.raw.headersDistinct['idempotency-key'];
     if (given === undefined) return next.handle();
     const scope = this.scopeOf(request, context);
-    return scope === undefined
-      ? next.handle()
-      : from(this.once(scope, keyOf(given), request, context.switchToHttp().getResponse<Reply>(), next));
+    return scope === undefined ? next.handle() : from(this.once(scope, keyOf(given), context, next));
   }
 
-  private async once(scope: string, key: string, request: Request, reply: Reply, next: CallHandler): Promise<unknown> {
+  private async once(scope: string, key: string, context: ExecutionContext, next: CallHandler): Promise<unknown> {
+    const request = context.switchToHttp().getRequest<Request>();
+    const reply = context.switchToHttp().getResponse<Reply>();
+    const isShared = policyOf(context).sharesTransaction === true;
     const { body, method, url: path } = request;
-    const bytes = body instanceof RawBody ? body.bytes : new Uint8Array();
+    const keyed = { scope, key, method, path, body: body instanceof RawBody ? body.bytes : new Uint8Array() };
     let result: unknown;
-    const replayed = await this.keys.once({ scope, key, method, path, body: bytes }, async () => {
+    const handle = async (claim?: Claim) => {
+      request.claim = claim;
       result = await lastValueFrom(next.handle());
       return toRecord(result, reply.statusCode);
-    });
+    };
+    const replayed = await (isShared ? this.keys.onceAmongOthers(keyed, handle) : this.keys.once(keyed, handle));
     return replayed === undefined ? result : new Replay(replayed);
   }
 
   /** Whose key it is; `undefined` where nobody has one, as on public routes and for bodies that are refused anyway. */
   private scopeOf({ user, body }: Request, context: ExecutionContext): string | undefined {
-    const emailOf = this.reflector.get<EmailOfBody | undefined>(KEYED_BY_EMAIL, context.getHandler());
+    const emailOf = policyOf(context).keyedBy;
     if (emailOf === undefined) return user && IdempotencyKeys.scopeOfUser(user.id);
     if (!(body instanceof RawBody)) return undefined;
     try {

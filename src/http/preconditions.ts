@@ -1,16 +1,14 @@
-import { createParamDecorator, type ExecutionContext, SetMetadata } from '@nestjs/common';
+import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { MalformedError } from '../errors.js';
 import { StaleVersion, type VersionCheck } from '../versions.js';
 import type { Request } from './request.js';
-
-export const TAGGED = 'stoa:tagged';
+import { says, type TagOf } from './route-policy.js';
 
 /**
  * What an answer's ETag says, without the quotes: `of` is given what the handler returns. It begins with the resource's
  * version, and goes on, behind a dash, with what else of the answer can change while the version stays.
  */
-export const Tagged = <T>(of: TagOf<T>) => SetMetadata(TAGGED, of);
-export type TagOf<T> = (view: T) => string;
+export const Tagged = <T>(of: TagOf<T>) => says({ tagOf: of as TagOf<unknown> });
 
 /** The tag of a resource whose version changes with all that is shown of it. */
 export const byVersion = ({ version }: { version: number }): string => `${version}`;

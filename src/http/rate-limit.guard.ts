@@ -5,20 +5,19 @@ import {
   InjectThrottlerStorage,
   ThrottlerGuard,
   type ThrottlerModuleOptions,
-  type ThrottlerRequest,
   type ThrottlerStorage,
 } from '@nestjs/throttler';
 import type { Config } from '../config.js';
-import { LIMITED_BY } from './decorators.js';
 import type { Reply, Request } from './request.js';
-import { type Purpose, RequestLimits } from './request-limits.js';
+import { RequestLimits } from './request-limits.js';
+import { policyOf } from './route-policy.js';
 
 /** One throttler for every request, so that a route can be exempt by `@SkipThrottle({ requests: true })`. */
 export const rateLimits = ({ rateLimit }: Config): ThrottlerModuleOptions => [
   { name: 'requests', ttl: rateLimit.window * 1000, limit: rateLimit.anonymous },
 ];
 
-/** Refuses what is over the limit. Which routes are exempt is Throttler's affair, how to count is ours. */
+/** Throttler's guard, with our way to count in place of its fixed windows, and with what a route says read once. */
 @Injectable()
 export class RateLimitGuard extends ThrottlerGuard {
   constructor(
@@ -30,13 +29,11 @@ export class RateLimitGuard extends ThrottlerGuard {
     super(options, storage, reflector);
   }
 
-  protected override async handleRequest({ context }: ThrottlerRequest): Promise<boolean> {
+  override async canActivate(context: ExecutionContext): Promise<boolean> {
+    const { isUncounted, limitedBy } = policyOf(context);
+    if (isUncounted) return true;
     const http = context.switchToHttp();
-    await this.limits.count(http.getRequest<Request>(), http.getResponse<Reply>(), this.purposeOf(context));
+    await this.limits.count(http.getRequest<Request>(), http.getResponse<Reply>(), limitedBy);
     return true;
-  }
-
-  private purposeOf(context: ExecutionContext): Purpose | undefined {
-    return this.reflector.get<Purpose | undefined>(LIMITED_BY, context.getHandler());
   }
 }

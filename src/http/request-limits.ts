@@ -38,9 +38,10 @@ export class RequestLimits {
     if (policies.length === 0) return;
     const taken = await this.limiter.take(policies);
     this.tell(reply, taken);
+    request.taken = taken;
     if (taken.taken) return;
     for (const { place } of taken.standings.filter(isFull)) this.metrics.countRefusal(place.name);
-    throw new RateLimited(taken.retryAfter);
+    throw new RateLimited(this.limiter.retryAfter(taken));
   }
 
   /** Counts what was refused before any guard has seen it: a body too large, a path that is none. @throws RateLimited */
@@ -48,15 +49,23 @@ export class RequestLimits {
     if (!EXEMPT.test(request.url)) await this.count(request, reply);
   }
 
-  private policiesFor({ user, ip }: Request, purpose: Purpose | undefined): Policy[] {
+  /** What is refused as a guess too many was let in before, as a request: that does not count then. */
+  async takeBack({ taken }: Request, reply: Reply, { limit, retryAfter }: RateLimited): Promise<void> {
+    if (limit === undefined) return;
+    reply.headers(headersOf([{ name: 'login', limit, left: 0, reset: retryAfter }], this.limiter.window));
+    if (taken?.taken === true) await this.limiter.giveBack(taken);
+  }
+
+  private policiesFor(request: Request, purpose: Purpose | undefined): Policy[] {
     const { anonymous, user: perUser, login } = this.config.rateLimit;
-    const network = networkOf(ip);
+    const { user } = request;
     const general: Policy =
       user === undefined
-        ? { name: 'anonymous', key: `{${network}}`, limit: anonymous }
+        ? { name: 'anonymous', key: `{${networkOf(request.ip)}}`, limit: anonymous }
         : { name: 'user', key: `{${user.id}}`, limit: perUser };
     if (purpose === undefined) return [general];
-    return [general, { name: purpose, key: `{${network}}:${purpose}`, limit: login === 0 ? 0 : PER_PURPOSE }];
+    const limit = login === 0 ? 0 : PER_PURPOSE;
+    return [general, { name: purpose, key: `{${networkOf(request.ip)}}:${purpose}`, limit }];
   }
 
   private tell(reply: Reply, { standings }: Taken<Policy>): void {
@@ -65,15 +74,27 @@ export class RequestLimits {
       const { name, limit } = standing.place;
       return { name, limit, left: Math.max(0, limit - standing.used), reset: this.limiter.seconds(standing) };
     });
-    // The plain headers have room for one: the one that is used up first.
-    const tightest = all.reduce((one, other) => (other.left < one.left ? other : one));
-    reply.headers({
-      'RateLimit-Limit': tightest.limit,
-      'RateLimit-Remaining': tightest.left,
-      'RateLimit-Reset': tightest.reset,
-      // https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
-      'RateLimit-Policy': all.map(({ name, limit }) => `"${name}";q=${limit};w=${window}`).join(', '),
-      RateLimit: all.map(({ name, left, reset }) => `"${name}";r=${left};t=${reset}`).join(', '),
-    });
+    reply.headers(headersOf(all, window));
   }
+}
+
+interface State {
+  name: string;
+  limit: number;
+  left: number;
+  /** In seconds. */
+  reset: number;
+}
+
+function headersOf(all: readonly State[], window: number): Record<string, string | number> {
+  // The plain headers have room for one: the one that is used up first.
+  const tightest = all.reduce((one, other) => (other.left < one.left ? other : one));
+  return {
+    'RateLimit-Limit': tightest.limit,
+    'RateLimit-Remaining': tightest.left,
+    'RateLimit-Reset': tightest.reset,
+    // https://datatracker.ietf.org/doc/draft-ietf-httpapi-ratelimit-headers/
+    'RateLimit-Policy': all.map(({ name, limit }) => `"${name}";q=${limit};w=${window}`).join(', '),
+    RateLimit: all.map(({ name, left, reset }) => `"${name}";r=${left};t=${reset}`).join(', '),
+  };
 }

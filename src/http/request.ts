@@ -1,6 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Claim } from '../database/idempotency.js';
 import type { DomainError } from '../errors.js';
+import type { Taken } from '../limits/limiter.js';
 import type { Principal } from '../permissions.js';
+import type { Span } from '../telemetry/tracing.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -8,8 +11,14 @@ declare module 'fastify' {
     user?: Principal | undefined;
     /** Why the token that came with it is not good. Thrown only after the request has been counted. */
     refusal?: DomainError | undefined;
-    /** Whether it has been counted against a limit. */
+    /** Its part of a trace, where traces are wanted. */
+    span?: Span | undefined;
+    /** Whether it has been counted against a limit, or need not be. */
     isCounted?: boolean | undefined;
+    /** The places that it has taken in the windows of its limits. */
+    taken?: Taken | undefined;
+    /** Its idempotency key, where that goes into a transaction which it shares with other requests. */
+    claim?: Claim | undefined;
   }
 }
 

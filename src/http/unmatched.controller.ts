@@ -15,10 +15,13 @@ export class MethodNotAllowed extends DomainError {
 /** Every route's path and methods, to tell a wrong method from a wrong path. */
 class RouteTable {
   private readonly routes: { url: string; pattern: RegExp; methods: string[] }[] = [];
+  /** Paths that are given letter by letter: `/users/me` is no user whose id is `me`. */
+  private readonly fixed = new Map<string, string[]>();
 
   watch(fastify: FastifyInstance): void {
     fastify.addHook('onRoute', ({ url, method }) => {
       if (url.includes('*')) return;
+      if (!url.includes(':')) this.fixed.set(url, [...(this.fixed.get(url) ?? []), method].flat());
       const segments = url
         .split('/')
         .map((segment) => (segment.startsWith(':') ? '[^/]+' : segment.replaceAll('.', '\\.')));
@@ -27,25 +30,34 @@ class RouteTable {
   }
 
   methodsOf(path: string): string[] {
-    const matching = this.routes.filter(({ pattern }) => pattern.test(path));
-    // `/users/me` is no user whose id is `me`.
-    const own = matching.filter(({ url }) => url === path);
-    const methods = (own.length > 0 ? own : matching).flatMap((route) => route.methods);
-    return [...new Set(methods)].sort();
+    const matching = this.routes.filter(({ pattern }) => pattern.test(path)).flatMap((route) => route.methods);
+    return [...new Set(this.fixed.get(path) ?? matching)].sort();
+  }
+
+  /** Whether the method is none of those that a fixed path takes. */
+  isRefused(path: string, method: string): boolean {
+    return this.fixed.get(path)?.includes(method) === false;
   }
 }
 
 export const routeTable = new RouteTable();
 
+const pathOf = (request: Request): string => request.url.split('?', 1)[0] ?? '';
+
+/** The router takes `PUT /users/me` for one of `/users/:id`, which it is not. @throws MethodNotAllowed */
+export function assertTaken(request: Request): void {
+  if (routeTable.isRefused(pathOf(request), request.method)) throw unmatched(request);
+}
+
 /** Why a request meets no route: its path is none of ours, or takes other methods. */
 export function unmatched(request: Request): DomainError {
-  const allowed = routeTable.methodsOf(request.url.split('?', 1)[0] ?? '');
+  const allowed = routeTable.methodsOf(pathOf(request));
   return allowed.length > 0 ? new MethodNotAllowed(allowed) : new NotFoundError('No such route');
 }
 
 /** What no route takes. As a route of its own, so that it passes the same guards and counts against the same limits. */
 @ApiExcludeController()
-@Public({ ignoresToken: true })
+@Public({ forgivesToken: true })
 @Controller({ version: VERSION_NEUTRAL })
 export class UnmatchedController {
   @All('*')

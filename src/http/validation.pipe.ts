@@ -39,6 +39,11 @@ export class RequestValidationPipe extends ValidationPipe {
     }
     return value;
   }
+
+  /** What reaches for a prototype has been refused; `prototype` itself is a name like others, and none that we know. */
+  protected override stripProtoKeys(): void {
+    // Nest would delete it without a word.
+  }
 }
 
 /** One detail for each rule that is broken, with the path of its field: `items[0].quantity`. */

@@ -1,19 +1,11 @@
-import { SetMetadata } from '@nestjs/common';
 import type { Reply, Request } from './request.js';
+import { type Succeeded, says } from './route-policy.js';
 
 /** Every route answers under each of them, unless its `@Version` says otherwise. */
 export const API_VERSIONS = ['1', '2'];
 
-export const SUCCEEDED = 'stoa:succeeded';
-
-export interface Succeeded {
-  by: string;
-  since: Date;
-}
-
 /** The same path of a later version is to be used instead, and has been there since this day. */
-export const SucceededBy = (by: string, since: string) =>
-  SetMetadata(SUCCEEDED, { by, since: new Date(since) } satisfies Succeeded);
+export const SucceededBy = (by: string, since: string) => says({ succeeded: { by, since: new Date(since) } });
 
 /** `/api/v1`: links in an answer stay in the version that was asked. */
 export function versionPrefix(request: Request): string {

@@ -69,10 +69,16 @@ export const HEADERS_OF_STATUS: Readonly<Record<number, string[]>> = {
   503: ['Retry-After'],
 };
 
-/** The answer with the headers that every answer bears, and these. */
-export function withHeaders(response: Response, names: readonly string[]): Response {
+/** The answer with the headers that every answer bears, and these; those of a limit only where there is one. */
+export function withHeaders(
+  response: Response,
+  names: readonly string[],
+  { isUncounted } = { isUncounted: false },
+): Response {
   const { description, headers, ...rest } = response;
-  const all = [...new Set([...EVERYWHERE, ...names])].sort();
+  const all = [...new Set([...EVERYWHERE, ...names])]
+    .filter((name) => !isUncounted || !name.startsWith('RateLimit'))
+    .sort();
   const references = Object.fromEntries(all.map((name) => [name, ref('headers', name)]));
   return { ...(description !== undefined && { description }), headers: { ...headers, ...references }, ...rest };
 }

@@ -12,7 +12,7 @@ export const TAGS: readonly { name: string; description: string }[] = [
   { name: 'Events', description: 'All that has happened, in order, for readers that follow.' },
   { name: 'Webhooks', description: 'Events sent to you, signed as Standard Webhooks has it.' },
   { name: 'Jobs', description: 'What runs in the background.' },
-  { name: 'Operations', description: 'For those who run the server.' },
+  { name: 'Operations', description: 'For those who run the server. Prometheus reads `/metrics`.' },
 ];
 
 export const TITLE = 'Stoa';

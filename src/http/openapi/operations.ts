@@ -2,7 +2,7 @@ import type { ErrorCode } from '../../errors.js';
 import { STATUS } from '../error.filter.js';
 import { exampleOf } from './examples.js';
 import { failure } from './failures.js';
-import { withHeaders } from './headers.js';
+import { HEADERS_OF_STATUS, withHeaders } from './headers.js';
 import { JSON_TYPE, nameOf, type Operation, type Parameter, ref, type Response, type Schema } from './model.js';
 import { operationId } from './operation-id.js';
 import type { Route } from './routes.js';
@@ -64,7 +64,13 @@ export function complete(operation: Operation, place: Place): Operation {
     ...(hasSuccessor ? ['Deprecation', 'Link'] : []),
   ];
   const failures = failuresOf(codesOf(operation, { ...place, takesKey }), route);
-  const responses = { [status]: answerOf(success, status, headers, schemas), ...failures };
+  // What the route says itself of a status wins over what every route of its kind says of it.
+  const own = Object.entries(operation.responses).filter(([, { content }]) => content !== undefined);
+  const responses = {
+    ...failures,
+    [status]: answerOf(success, status, headers, place),
+    ...Object.fromEntries(own.map(([code, response]) => [code, answerOf(response, code, headers, place)])),
+  };
   if (takesNoneMatch) {
     responses['304'] = withHeaders({ description: 'What you have is still the current version' }, [
       'ETag',
@@ -97,13 +103,13 @@ function answerOf(
   response: Response | undefined,
   status: string,
   headers: string[],
-  schemas: Place['schemas'],
+  { schemas, route }: Place,
 ): Response {
   const media = response?.content?.[JSON_TYPE];
   const schema = media && tidy(media.schema, { isInput: false });
   const content = schema && { content: { [JSON_TYPE]: { schema, example: exampleOf(schema, schemas) } } };
-  const all = [...headers, ...(status === '201' ? ['Location'] : [])];
-  return withHeaders({ description: response?.description ?? '', ...content }, all);
+  const all = [...headers, ...(status === '201' ? ['Location'] : []), ...(HEADERS_OF_STATUS[Number(status)] ?? [])];
+  return withHeaders({ description: response?.description ?? '', ...content }, all, route);
 }
 
 function bodyOf(body: NonNullable<Operation['requestBody']>, schemas: Place['schemas']): Operation['requestBody'] {
@@ -181,7 +187,7 @@ function codesOf(
     ...when(method !== 'get', 'UNSUPPORTED_MEDIA_TYPE'),
     'VALIDATION_ERROR',
     ...when(takesKey, 'IDEMPOTENCY_KEY_REUSED'),
-    'RATE_LIMITED',
+    ...when(!route.isUncounted, 'RATE_LIMITED'),
     'INTERNAL_ERROR',
     'SERVICE_UNAVAILABLE',
   ];

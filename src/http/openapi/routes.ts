@@ -1,8 +1,8 @@
 import type { INestApplication, Type } from '@nestjs/common';
 import { ModulesContainer } from '@nestjs/core';
 import { type Permission, PERMISSIONS } from '../../permissions.js';
-import { KEYED_BY_EMAIL, PUBLIC, type PublicOptions, REQUIRES } from '../decorators.js';
 import { ANSWERS, type RouteAnswers } from '../openapi.js';
+import { policyOfRoute } from '../route-policy.js';
 
 /** What the controller's decorators say of a route: the same that the guards go by. */
 export interface Route {
@@ -11,6 +11,8 @@ export interface Route {
   access: 'login' | 'anyone' | 'token ignored';
   /** It takes an `Idempotency-Key` if it is a POST. */
   takesKey: boolean;
+  /** It counts against no limit. */
+  isUncounted: boolean;
   /** The roles that may call it at all; undefined where the resource decides. */
   roles: string[] | undefined;
 }
@@ -39,21 +41,21 @@ function handlersOf(controller: Type): string[] {
 }
 
 function routeOf(controller: Type, handler: string): Route {
-  const prototype = controller.prototype as Record<string, object>;
-  const method = prototype[handler] ?? {};
+  const prototype = controller.prototype as Record<string, () => unknown>;
+  const method = prototype[handler] ?? (() => undefined);
   const metadata = (key: string): unknown => Reflect.getMetadata(key, method) ?? Reflect.getMetadata(key, controller);
 
   const answers = metadata(ANSWERS) as RouteAnswers | undefined;
-  const isPublic = metadata(PUBLIC) as PublicOptions | undefined;
-  const permission = metadata(REQUIRES) as Permission | undefined;
+  const { public: isPublic, requires, keyedBy, isUncounted } = policyOfRoute(controller, method);
   const bodies = (Reflect.getMetadata('design:paramtypes', prototype, handler) ?? []) as unknown[];
   for (const type of [answers?.view, ...bodies]) restoreOrder(type);
   return {
     handler,
     answers,
     access: isPublic === undefined ? 'login' : isPublic.ignoresToken ? 'token ignored' : 'anyone',
-    takesKey: isPublic === undefined || metadata(KEYED_BY_EMAIL) !== undefined,
-    roles: permission && rolesWith(permission),
+    takesKey: isPublic === undefined || keyedBy !== undefined,
+    isUncounted,
+    roles: requires && rolesWith(requires),
   };
 }
 

@@ -3,14 +3,15 @@ import { type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import type { FastifyInstance } from 'fastify';
 import { stringify } from 'yaml';
 
-/** Serves the document and a page to try it out on. */
-export function serveDocument(app: INestApplication, document: OpenAPIObject): void {
+/** Serves the document and a page to try it out on. Made when it is first asked for: a server starts without. */
+export function serveDocument(app: INestApplication, make: () => OpenAPIObject): void {
   const fastify = app.getHttpAdapter().getInstance() as FastifyInstance;
-  const json = JSON.stringify(document);
+  const document = once(make);
+  const json = once(() => JSON.stringify(document()));
   // Every part is written out: what it refers to is clear enough in JSON's own `$ref`.
-  const yaml = stringify(JSON.parse(json), { aliasDuplicateObjects: false });
-  fastify.get('/openapi.json', (_request, reply) => reply.type('application/json').send(json));
-  fastify.get('/openapi.yaml', (_request, reply) => reply.type('application/yaml').send(yaml));
+  const yaml = once(() => stringify(JSON.parse(json()), { aliasDuplicateObjects: false }));
+  fastify.get('/openapi.json', (_request, reply) => reply.type('application/json').send(json()));
+  fastify.get('/openapi.yaml', (_request, reply) => reply.type('application/yaml').send(yaml()));
   SwaggerModule.setup('docs', app, document, {
     raw: false,
     customSiteTitle: 'Stoa',
@@ -29,6 +30,11 @@ export function serveDocument(app: INestApplication, document: OpenAPIObject): v
       validatorUrl: null,
     },
   });
+}
+
+function once<T extends object | string>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
 }
 
 /** Without the bar that only names the tool, and without the headers that every failure bears again. */

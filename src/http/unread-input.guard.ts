@@ -1,30 +1,26 @@
-import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
-import type { Observable } from 'rxjs';
+import { type CanActivate, type ExecutionContext, Injectable } from '@nestjs/common';
 import { MalformedError, ValidationError } from '../errors.js';
 import { RawBody } from './body.js';
 import type { Request } from './request.js';
+import { policyOf } from './route-policy.js';
 import { UnmatchedController } from './unmatched.controller.js';
-
-/** Where Nest keeps what a handler's parameters are filled from, and the numbers that stand for body and query string. */
-const ROUTE_ARGUMENTS = '__routeArguments__';
-const BODY = '3:';
-const QUERY = '4:';
 
 /**
  * A route that reads no query string is sent none, and one that reads no body none or an empty object: what does nothing
  * is refused, as unknown properties are where something is read.
  */
 @Injectable()
-export class UnreadInputInterceptor implements NestInterceptor {
-  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    if (context.getClass() === UnmatchedController) return next.handle();
+export class UnreadInputGuard implements CanActivate {
+  canActivate(context: ExecutionContext): boolean {
+    if (context.getClass() === UnmatchedController) return true;
     const request = context.switchToHttp().getRequest<Request>();
     assertDecodable(request.url);
-    if (!reads(QUERY, context)) refuse(request.query as object, 'is not a known parameter');
-    if (!reads(BODY, context) && request.body instanceof RawBody && request.body.bytes.length > 0) {
+    const { readsQuery, readsBody } = policyOf(context);
+    if (!readsQuery) refuse(request.query as object, 'is not a known parameter');
+    if (!readsBody && request.body instanceof RawBody && request.body.bytes.length > 0) {
       refuse(request.body.parse(), 'is not a known property');
     }
-    return next.handle();
+    return true;
   }
 }
 
@@ -42,10 +38,4 @@ function assertDecodable(url: string): void {
   } catch {
     throw new MalformedError('The query string is not percent-encoded UTF-8');
   }
-}
-
-function reads(source: string, context: ExecutionContext): boolean {
-  const handlerName = context.getHandler().name;
-  const parameters = (Reflect.getMetadata(ROUTE_ARGUMENTS, context.getClass(), handlerName) ?? {}) as object;
-  return Object.keys(parameters).some((key) => key.startsWith(source));
 }

@@ -1,0 +1,140 @@
+import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { Logger } from 'pino';
+import { OVERLOADED, type Pool } from '../database/pool.js';
+import type { ErrorCode } from '../errors.js';
+import type { Metrics } from '../telemetry/metrics.js';
+import { prefersProblem } from './accept.js';
+
+const TICK_MS = 50;
+/** An event loop that comes round later than that answers nobody well: a transaction waits for it at every statement. */
+const MOST_LAG_MS = 500;
+/** Nobody should wait for a connection for so long. */
+const MOST_WAIT_MS = 2000;
+/** Where more wait than so many for each connection, whoever comes should not have to wait for more than this. */
+const FEW = 10;
+const MOST_WAIT_OF_MANY_MS = 500;
+/** As many may wait in a rush for one product; past it nobody is let in. */
+const MOST_WAITING = 1000;
+/** A rush, a pause for garbage or a start is over by then, without anybody having been refused. */
+const PATIENCE_MS = 2000;
+/** Once more has come than can be answered, it is looked at as closely for as long after the last time. */
+const ALERT_MS = 5000;
+const TELL_EVERY_MS = 1000;
+
+const STATUS = 503;
+const CODE: ErrorCode = 'SERVICE_UNAVAILABLE';
+/** What asks whether the server is well must be told. */
+const EXEMPT = /^\/(health|metrics)(\/|\?|$)/;
+
+/**
+ * Refuses what comes while more comes than can be answered. A queue that goes away again is what queues are for; one
+ * that stays only makes everybody late, so then whoever comes is refused while it is longer than it should be. (As in
+ * Controlled Delay, https://queue.acm.org/detail.cfm?id=2209336, and "Fail at Scale",
+ * https://queue.acm.org/detail.cfm?id=2839461.)
+ */
+export class Overload {
+  private lastTick = performance.now();
+  private lateSince: number | undefined;
+  private alertUntil = 0;
+  private served: number;
+  /** Connections to the database that are given out in a second, of late. */
+  private rate = 0;
+  private refused = 0;
+  private toldAt = 0;
+
+  constructor(
+    private readonly pool: Pool,
+    private readonly logger: Logger,
+    private readonly metrics: Metrics,
+    private readonly idOf: (request: IncomingMessage) => string,
+  ) {
+    this.served = pool.served;
+    setInterval(() => {
+      this.tick();
+    }, TICK_MS).unref();
+  }
+
+  /**
+   * Stands before everything else that a request passes: a refusal has to cost a small part of an answer, or four times
+   * the load would leave no time for answers.
+   */
+  watch(server: Server): void {
+    const listeners = server.listeners('request');
+    server.removeAllListeners('request').on('request', (request: IncomingMessage, response: ServerResponse) => {
+      if (this.isOn && !EXEMPT.test(request.url ?? '')) this.refuse(request, response);
+      else for (const listener of listeners) listener.call(server, request, response);
+    });
+  }
+
+  private get isOn(): boolean {
+    if (this.pool.queued >= MOST_WAITING) return true;
+    const now = performance.now();
+    return now < this.alertUntil && this.isLate(now);
+  }
+
+  private tick(): void {
+    const now = performance.now();
+    const isLate = this.isLate(now);
+    const seconds = (now - this.lastTick) / 1000;
+    this.lastTick = now;
+    const weight = Math.exp(-2 * seconds);
+    this.rate = weight * this.rate + (1 - weight) * ((this.pool.served - this.served) / seconds);
+    this.served = this.pool.served;
+    this.note(isLate, now);
+  }
+
+  private note(isLate: boolean, now: number): void {
+    if (isLate) {
+      // Counted from the end of the first tick that was late: a single pause, however long, is one tick.
+      this.lateSince ??= now;
+      if (now < this.alertUntil || now - this.lateSince >= PATIENCE_MS) this.alertUntil = now + ALERT_MS;
+    } else this.lateSince = undefined;
+    if (this.refused === 0) return;
+    // Who was let in before it was known would only be answered when they have gone, and keep others from it.
+    if (now < this.alertUntil) this.pool.dismiss(MOST_WAIT_MS);
+    if (now - this.toldAt >= TELL_EVERY_MS) this.tell(now);
+  }
+
+  private isLate(now: number): boolean {
+    const { queued, longestWait, options } = this.pool;
+    if (now - this.lastTick - TICK_MS > MOST_LAG_MS || longestWait > MOST_WAIT_MS) return true;
+    return queued > FEW * options.max && queued > (this.rate * MOST_WAIT_OF_MANY_MS) / 1000;
+  }
+
+  private refuse(request: IncomingMessage, response: ServerResponse): void {
+    this.refused++;
+    this.metrics.countShed();
+    const requestId = this.idOf(request);
+    const isProblem = prefersProblem(request.headers.accept);
+    const body = isProblem
+      ? {
+          type: 'about:blank',
+          title: STATUS_CODES[STATUS],
+          status: STATUS,
+          detail: OVERLOADED,
+          instance: request.url?.split('?', 1)[0],
+          code: CODE,
+          requestId,
+        }
+      : {
+          success: false,
+          error: { code: CODE, message: OVERLOADED },
+          meta: { requestId, timestamp: new Date().toISOString() },
+        };
+    response
+      .writeHead(STATUS, {
+        'Content-Type': `application/${isProblem ? 'problem+json' : 'json'}; charset=utf-8`,
+        'X-Request-Id': requestId,
+        'Cache-Control': 'private, no-cache',
+        'Retry-After': 1,
+      })
+      .end(JSON.stringify(body));
+  }
+
+  /** One line for many: to write one for each would be a good part of what a refusal costs. */
+  private tell(now: number): void {
+    this.logger.warn({ refused: this.refused }, 'More comes than can be answered');
+    this.refused = 0;
+    this.toldAt = now;
+  }
+}
