@@ -10,15 +10,66 @@ export interface Plan {
   passwordHash: string;
 }
 
-/** Rows that are made in one transaction after another. */
+/** Rows that are made in one batch after another. */
 export interface Stage {
   name: string;
   rows: number;
-  batch: number;
-  /** Those that it fills. */
-  tables: readonly string[];
-  /** Each makes the rows from $1 to $2, counted from 1. */
-  statements: readonly string[];
+  /** What has to be there before the first of them. */
+  first?: readonly string[];
+  /** Makes the rows from $1 to $2, counted from 1. */
+  statement: string;
+}
+
+/** All that is filled. */
+export const TABLES = [
+  'users',
+  'products',
+  'product_words',
+  'orders',
+  'order_items',
+  'order_status_changes',
+  'shipments',
+  'payments',
+  'accounts',
+  'transfers',
+  'ledger_entries',
+  'events',
+] as const;
+
+/** The seeds that the database has something of. */
+export const SEEDS = `
+  SELECT substring(email_key FROM '@seed([1-9]\\d{0,7})\\.example\\.com$')::integer AS seed FROM users
+   WHERE email_key LIKE '%@seed%.example.com'
+  UNION
+  SELECT substring(sku FROM '^S([1-9]\\d{0,7})-[A-Z]{3}-\\d{6,8}$')::integer FROM products WHERE sku LIKE 'S%'`;
+
+/**
+ * Stops or starts what the ledger does and checks for one entry after another, where entries are made by thousands and
+ * checked at the end. In a transaction: nobody else can write there until it ends, and no crash leaves a guard off.
+ */
+export const guards = (change: 'DISABLE' | 'ENABLE'): string =>
+  Object.entries({
+    accounts: 'accounts_keep_balance',
+    ledger_entries: 'ledger_entries_book',
+    transfers: 'transfers_even',
+  })
+    .map(([table, trigger]) => `ALTER TABLE ${table} ${change} TRIGGER ${trigger}`)
+    .join('; ');
+
+/**
+ * The foreign keys of what is filled. They are dropped and made again at the end, in the same transaction: one look at all
+ * rows takes a tenth of what a look at each one takes.
+ */
+export const FOREIGN_KEYS = `
+  SELECT conrelid::regclass::text AS table, quote_ident(conname) AS name, pg_get_constraintdef(oid) AS definition
+    FROM pg_constraint
+   WHERE contype = 'f' AND conrelid = ANY ('{${TABLES.join()}}'::regclass[])
+   ORDER BY conname`;
+
+export interface ForeignKey {
+  table: string;
+  name: string;
+  definition: string;
 }
 
 const words = (text: string): string => `ARRAY['${text.trim().split(/\s+/).join("','")}']`;
@@ -59,8 +110,8 @@ const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
  * PostgreSQL dissolve them in the query instead of calling them.
  */
 export function definitions({ users, products, orders, seed, until }: Plan): string[] {
-  const define = (signature: string, returns: string, body: string): string =>
-    `CREATE FUNCTION pg_temp.${signature} RETURNS ${returns} LANGUAGE sql IMMUTABLE AS $$ SELECT ${body} $$`;
+  const define = (signature: string, returns: string, body: string, volatility = 'IMMUTABLE'): string =>
+    `CREATE FUNCTION pg_temp.${signature} RETURNS ${returns} LANGUAGE sql ${volatility} AS $$ SELECT ${body} $$`;
   /** So many days before the end, on a whole millisecond. */
   const daysBefore = (days: string): string =>
     `to_timestamp(floor(${until.getTime()} - ${24 * 3_600_000}::float8 * ${days}) / 1000)`;
@@ -81,14 +132,21 @@ export function definitions({ users, products, orders, seed, until }: Plan): str
     define(
       'id_of(what text, n bigint, at timestamptz)',
       'uuid',
-      `(lpad(to_hex((extract(epoch FROM at) * 1000)::bigint), 12, '0') || '7' || substr(md5(what || ':${seed}:' || n::text), 1, 3)
-        || '8' || substr(md5(what || ':${seed}:' || n::text), 4, 15))::uuid`,
+      `(lpad(to_hex((date_part('epoch', at AT TIME ZONE 'UTC') * 1000)::bigint), 12, '0') || '7'
+        || overlay(substr(md5(what || ':${seed}:' || n::text), 1, 19) PLACING '8' FROM 4))::uuid`,
     ),
+    // A time as JSON writes it.
+    define('iso(at timestamptz)', 'text', `to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`, 'STABLE'),
     define('user_at(n bigint)', 'timestamptz', daysBefore(`(730 - 365 * (n::float8 / ${users + 1}))`)),
     define('product_at(n bigint)', 'timestamptz', daysBefore(`(730 - 365 * (n::float8 / ${products + 1}))`)),
     define('order_at(n bigint)', 'timestamptz', daysBefore(`(365 - 365 * (n::float8 / ${orders + 1}))`)),
     define('user_id(n bigint)', 'uuid', `pg_temp.id_of('user', n, pg_temp.user_at(n))`),
     define('product_id(n bigint)', 'uuid', `pg_temp.id_of('product', n, pg_temp.product_at(n))`),
+    define(
+      'account_id(n bigint, currency text)',
+      'uuid',
+      `pg_temp.id_of('account ' || currency, n, pg_temp.user_at(n))`,
+    ),
     define('order_id(n bigint)', 'uuid', `pg_temp.id_of('order', n, pg_temp.order_at(n))`),
     // Some buy much, most little.
     define(
@@ -147,147 +205,252 @@ export function stages(plan: Plan): Stage[] {
     {
       name: 'users',
       rows: users,
-      batch: 5000,
-      tables: ['users'],
-      statements: [
-        `INSERT INTO users (id, email, email_key, name, role, rights_version, password_hash, email_verified, created_at, updated_at, version)
-         SELECT pg_temp.user_id(n), email, email, first || ' ' || last, 'user', 1, '${plan.passwordHash}',
-                pg_temp.draw('verified', n, 10) < 9, pg_temp.user_at(n), pg_temp.user_at(n), 1
-           FROM generate_series($1::bigint, $2::bigint) AS n,
-                LATERAL (SELECT pg_temp.one('first', n, ${FIRST_NAMES}) AS first, pg_temp.one('last', n, ${LAST_NAMES}) AS last) AS names,
-                LATERAL (SELECT lower(unaccent(first || '.' || last)) || '.' || n || '@${domain}' AS email) AS emails`,
-      ],
+      statement: `
+        WITH made AS (
+          INSERT INTO users (id, email, email_key, name, role, rights_version, password_hash, email_verified, created_at, updated_at, version)
+          SELECT pg_temp.user_id(n), email, email, first || ' ' || last, 'user', 1, '${plan.passwordHash}',
+                 pg_temp.draw('verified', n, 10) < 9, pg_temp.user_at(n), pg_temp.user_at(n), 1
+            FROM generate_series($1::bigint, $2::bigint) AS n,
+                 LATERAL (SELECT pg_temp.one('first', n, ${FIRST_NAMES}) AS first, pg_temp.one('last', n, ${LAST_NAMES}) AS last) AS names,
+                 LATERAL (SELECT lower(unaccent(first || '.' || last)) || '.' || n || '@${domain}' AS email) AS emails
+          RETURNING *
+        )
+        ${tell('user.created', 'made', {
+          email: 'email',
+          name: 'name',
+          role: 'role',
+          emailVerified: 'email_verified',
+          createdAt: 'pg_temp.iso(created_at)',
+          updatedAt: 'pg_temp.iso(updated_at)',
+          version: 'version',
+        })}`,
     },
     {
       name: 'products',
       rows: products,
-      batch: 1000,
-      tables: ['products', 'product_words'],
-      statements: [
-        `INSERT INTO products (id, sku, name, description, price, currency, stock, status, created_at, updated_at, version, sequence)
-         SELECT pg_temp.product_id(n), 'S${seed}-' || upper(substr(thing, 1, 3)) || '-' || lpad(n::text, 6, '0'),
-                quality || ' ' || material || ' ' || thing || ' ' || brand,
-                'A ' || lower(quality) || ' ' || thing || ' of ' || material || ', made by ' || brand || ' for the '
-                  || pg_temp.one('room', n, ${ROOMS}) || '. It goes well with every ' || pg_temp.one('other', n, ${THINGS})
-                  || ' and measures ' || 10 + pg_temp.draw('width', n, 150) || ' by ' || 10 + pg_temp.draw('depth', n, 90) || ' cm.',
-                CASE pg_temp.draw('round', n, 3) WHEN 0 THEN 100 ELSE 0 END
-                  + floor(exp(5.5 + pg_temp.draw('price', n, 10000) / 2000.0))::bigint / 10 * 10 + 9,
-                pg_temp.currency(n),
-                CASE WHEN pg_temp.draw('sold out', n, 12) = 0 THEN 0 ELSE 10 + pg_temp.draw('stock', n, 500) END,
-                coalesce((ARRAY['draft', 'archived'])[1 + pg_temp.draw('status of product', n, 40)], 'active'),
-                pg_temp.product_at(n), pg_temp.product_at(n), 1, 1
-           FROM generate_series($1::bigint, $2::bigint) AS n,
-                LATERAL (SELECT pg_temp.one('quality', n, ${QUALITIES}) AS quality, pg_temp.one('material', n, ${MATERIALS}) AS material,
-                                pg_temp.one('thing', n, ${THINGS}) AS thing,
-                                initcap(pg_temp.one('a', n % 1999, ${SYLLABLES}) || pg_temp.one('b', n % 1999, ${SYLLABLES})
-                                  || pg_temp.one('c', n % 1999, ${SYLLABLES})) AS brand) AS made`,
-      ],
+      statement: `
+        INSERT INTO products (id, sku, name, description, price, currency, stock, status, created_at, updated_at, version, sequence)
+        SELECT pg_temp.product_id(n), 'S${seed}-' || upper(substr(thing, 1, 3)) || '-' || lpad(n::text, 6, '0'),
+               quality || ' ' || material || ' ' || thing || ' ' || brand,
+               'A ' || lower(quality) || ' ' || thing || ' of ' || material || ', made by ' || brand || ' for the '
+                 || pg_temp.one('room', n, ${ROOMS}) || '. It goes well with every ' || pg_temp.one('other', n, ${THINGS})
+                 || ' and measures ' || 10 + pg_temp.draw('width', n, 150) || ' by ' || 10 + pg_temp.draw('depth', n, 90) || ' cm.',
+               CASE pg_temp.draw('round', n, 3) WHEN 0 THEN 100 ELSE 0 END
+                 + floor(exp(5.5 + pg_temp.draw('price', n, 10000) / 2000.0))::bigint / 10 * 10 + 9,
+               pg_temp.currency(n),
+               CASE WHEN pg_temp.draw('sold out', n, 12) = 0 THEN 0 ELSE 10 + pg_temp.draw('stock', n, 500) END,
+               coalesce((ARRAY['draft', 'archived'])[1 + pg_temp.draw('status of product', n, 40)], 'active'),
+               pg_temp.product_at(n), pg_temp.product_at(n), 1, 1
+          FROM generate_series($1::bigint, $2::bigint) AS n,
+               LATERAL (SELECT pg_temp.one('quality', n, ${QUALITIES}) AS quality, pg_temp.one('material', n, ${MATERIALS}) AS material,
+                               pg_temp.one('thing', n, ${THINGS}) AS thing,
+                               initcap(pg_temp.one('a', n % 1999, ${SYLLABLES}) || pg_temp.one('b', n % 1999, ${SYLLABLES})
+                                 || pg_temp.one('c', n % 1999, ${SYLLABLES})) AS brand) AS made`,
     },
     {
       name: 'orders',
       rows: orders,
-      batch: 5000,
-      tables: ['orders', 'order_items', 'order_status_changes', 'shipments'],
-      statements: [
-        `WITH wanted AS MATERIALIZED (
-           SELECT n, pg_temp.order_id(n) AS id, pg_temp.order_at(n) AS at, pg_temp.status(n) AS status,
-                  pg_temp.user_id(pg_temp.buyer(n)) AS user_id
-             FROM generate_series($1::bigint, $2::bigint) AS n
-         ), baskets AS MATERIALIZED (
-           SELECT n, item, pg_temp.product_id(pg_temp.bought(n, item)) AS product_id,
-                  1 + pg_temp.draw('quantity', n * 10 + item, 3)::integer AS quantity
-             FROM wanted CROSS JOIN generate_series(0, LEAST(pg_temp.draw('items', n, 4), ${products - 1})) AS item
-         ), lines AS MATERIALIZED (
-           SELECT n, item, product_id, quantity, sku, name, price, currency FROM baskets JOIN products ON products.id = product_id
-         ), totals AS (
-           SELECT n, min(currency) AS currency, sum(price * quantity)::bigint AS total FROM lines GROUP BY n
-         ), placed AS (
-           INSERT INTO orders (id, number, user_id, status, currency, total, note, metadata, created_at, updated_at, expires_at, version)
-           SELECT id, pg_temp.number(n), user_id, wanted.status, currency, total,
-                  CASE pg_temp.draw('note', n, 10) WHEN 0 THEN 'Please ring twice' END,
-                  jsonb_build_object('channel', pg_temp.one('channel', n, ARRAY['web', 'app', 'phone'])), at, at + after,
-                  CASE wanted.status WHEN 'pending' THEN ${end} + interval '30 days' ELSE at + interval '30 minutes' END, version
-             FROM wanted JOIN totals USING (n) JOIN ${LIFE} ON life.status = wanted.status AND life.to_status = wanted.status
-         ), remembered AS (
-           INSERT INTO order_status_changes (id, order_id, version, from_status, to_status, changed_by, created_at)
-           SELECT pg_temp.id_of('change', n * 10 + version, at + after), id, version, from_status, to_status,
-                  CASE WHEN to_status IN ('pending', 'paid') THEN user_id END, at + after
-             FROM wanted JOIN ${LIFE} ON life.status = wanted.status
-         ), sent AS (
-           INSERT INTO shipments (id, order_id, carrier, tracking_number, created_at)
-           SELECT pg_temp.id_of('shipment', n, at + interval '1 day'), id,
-                  pg_temp.one('carrier', n, ARRAY['DHL', 'UPS', 'PostNord']), upper(substr(md5('parcel' || n), 1, 12)),
-                  at + interval '1 day'
-             FROM wanted WHERE status IN ('shipped', 'delivered')
-         )
-         INSERT INTO order_items (id, order_id, position, product_id, sku, name, quantity, unit_price, total)
-         SELECT pg_temp.id_of('item', n * 10 + item, at), id, item, product_id, sku, name, quantity, price, price * quantity
-           FROM lines JOIN wanted USING (n)`,
-      ],
+      statement: `
+        WITH wanted AS MATERIALIZED (
+          SELECT n, pg_temp.order_id(n) AS id, pg_temp.order_at(n) AS at, pg_temp.status(n) AS status, pg_temp.user_id(buyer) AS user_id
+            FROM (SELECT n, pg_temp.buyer(n) AS buyer FROM generate_series($1::bigint, $2::bigint) AS n OFFSET 0) AS chosen
+        ), baskets AS MATERIALIZED (
+          SELECT n, item, pg_temp.product_id(bought) AS product_id, 1 + pg_temp.draw('quantity', n * 10 + item, 3)::integer AS quantity
+            FROM (
+                   SELECT n, item, pg_temp.bought(n, item) AS bought
+                     FROM wanted CROSS JOIN generate_series(0, LEAST(pg_temp.draw('items', n, 4), ${products - 1})) AS item
+                   OFFSET 0
+                 ) AS chosen
+        ), lines AS MATERIALIZED (
+          SELECT n, item, pg_temp.id_of('item', n * 10 + item, pg_temp.order_at(n)) AS id, product_id, quantity, sku, name, price, currency
+            FROM baskets JOIN products ON products.id = product_id
+        ), placed AS MATERIALIZED (
+          SELECT wanted.*, currency, total, items, pg_temp.number(n) AS number,
+                 CASE pg_temp.draw('note', n, 10) WHEN 0 THEN 'Please ring twice' END AS note,
+                 jsonb_build_object('channel', pg_temp.one('channel', n, ARRAY['web', 'app', 'phone'])) AS metadata,
+                 CASE status WHEN 'pending' THEN ${end} + interval '30 days' ELSE at + interval '30 minutes' END AS expires_at
+            FROM wanted JOIN (
+                   SELECT n, min(currency) AS currency, sum(price * quantity)::bigint AS total,
+                          jsonb_agg(${shown({
+                            id: 'id',
+                            productId: 'product_id',
+                            sku: 'sku',
+                            name: 'name',
+                            quantity: 'quantity',
+                            unitPrice: 'price',
+                            total: 'price * quantity',
+                          })} ORDER BY item) AS items
+                     FROM lines GROUP BY n
+                 ) AS totals USING (n)
+        ), lived AS MATERIALIZED (
+          SELECT placed.*, version, from_status, to_status, at + after AS changed_at FROM placed JOIN ${LIFE} ON life.status = placed.status
+        ), kept AS (
+          INSERT INTO orders (id, number, user_id, status, currency, total, note, metadata, created_at, updated_at, expires_at, version)
+          SELECT id, number, user_id, status, currency, total, note, metadata, at, changed_at, expires_at, version
+            FROM lived WHERE to_status = status
+        ), contained AS (
+          INSERT INTO order_items (id, order_id, position, product_id, sku, name, quantity, unit_price, total)
+          SELECT lines.id, wanted.id, item, product_id, sku, name, quantity, price, price * quantity FROM lines JOIN wanted USING (n)
+        ), remembered AS (
+          INSERT INTO order_status_changes (id, order_id, version, from_status, to_status, changed_by, created_at)
+          SELECT pg_temp.id_of('change', n * 10 + version, changed_at), id, version, from_status, to_status,
+                 CASE WHEN to_status IN ('pending', 'paid') THEN user_id END, changed_at
+            FROM lived
+        ), sent AS (
+          INSERT INTO shipments (id, order_id, carrier, tracking_number, created_at)
+          SELECT pg_temp.id_of('shipment', n, changed_at), id,
+                 pg_temp.one('carrier', n, ARRAY['DHL', 'UPS', 'PostNord']), upper(substr(md5('parcel' || n), 1, 12)), changed_at
+            FROM lived WHERE to_status = 'shipped'
+        )
+        ${tell(
+          `CASE to_status WHEN 'pending' THEN 'order.created' ELSE 'order.' || to_status END`,
+          'lived',
+          {
+            number: 'number',
+            userId: 'user_id',
+            status: 'to_status',
+            currency: 'currency',
+            total: 'total',
+            items: 'items',
+            note: 'note',
+            metadata: 'metadata',
+            createdAt: 'pg_temp.iso(at)',
+            updatedAt: 'pg_temp.iso(changed_at)',
+            expiresAt: `CASE to_status WHEN 'pending' THEN pg_temp.iso(expires_at) END`,
+            version: 'version',
+          },
+          'changed_at',
+        )}`,
     },
     {
       name: 'accounts',
       rows: orders === 0 ? 0 : users,
-      batch: 500,
-      tables: ['accounts', 'transfers', 'ledger_entries'],
-      statements: [
+      first: [
         `INSERT INTO accounts (id, kind, user_id, currency, balance, entries, created_at)
          SELECT gen_random_uuid(), kind, NULL, currency, 0, 0, ${end} - interval '730 days'
            FROM unnest(ARRAY['shop', 'outside']) AS kind, unnest(ARRAY['EUR', 'USD', 'GBP']) AS currency
          ON CONFLICT DO NOTHING`,
-        // Everybody has brought in what they have spent since, and a little more.
-        `WITH spent AS (
-           SELECT n, currency, sum(total)::bigint AS total
-             FROM (
-                    SELECT n, pg_temp.user_id(n) AS id FROM generate_series($1::bigint, $2::bigint) AS n OFFSET 0
-                  ) AS buyers JOIN orders ON user_id = buyers.id
-            WHERE status IN ('paid', 'shipped', 'delivered') GROUP BY n, currency
-         ), opened AS (
-           INSERT INTO accounts (id, kind, user_id, currency, balance, entries, created_at)
-           SELECT pg_temp.id_of('account ' || currency, n, pg_temp.user_at(n)), 'user', pg_temp.user_id(n), currency, 0, 0, pg_temp.user_at(n)
-             FROM spent
-         )
-         INSERT INTO transfers (id, kind, from_account_id, to_account_id, amount, currency, created_at)
-         SELECT pg_temp.id_of('deposit ' || spent.currency, n, pg_temp.user_at(n)), 'deposit', house.id,
-                pg_temp.id_of('account ' || spent.currency, n, pg_temp.user_at(n)), total + 100 * pg_temp.draw('extra', n, 500), spent.currency, pg_temp.user_at(n)
-           FROM spent JOIN accounts AS house ON house.kind = 'outside' AND house.currency = spent.currency`,
-        bookTransfers(`SELECT pg_temp.id_of('deposit ' || currency, n, pg_temp.user_at(n))
-           FROM generate_series($1::bigint, $2::bigint) AS n, unnest(ARRAY['EUR', 'USD', 'GBP']) AS currency`),
+        `CREATE TEMPORARY TABLE spent ON COMMIT DROP AS
+         SELECT n, currency, sum(total)::bigint AS total
+           FROM (SELECT n, pg_temp.user_id(n) AS id FROM generate_series(1::bigint, ${users}) AS n OFFSET 0) AS buyers
+                JOIN orders ON user_id = buyers.id
+          WHERE ${PAID} GROUP BY n, currency`,
+        `CREATE INDEX ON spent (n)`,
+        `ANALYZE spent`,
+        `INSERT INTO accounts (id, kind, user_id, currency, balance, entries, created_at)
+         SELECT pg_temp.account_id(n, currency), 'user', pg_temp.user_id(n), currency, 0, 0, pg_temp.user_at(n) FROM spent`,
       ],
+      // Everybody has brought in what they have spent since, and a little more.
+      statement: `
+        WITH moved AS MATERIALIZED (
+          SELECT pg_temp.id_of('deposit ' || spent.currency, n, pg_temp.user_at(n)) AS id, 'deposit' AS kind, house.id AS from_id,
+                 pg_temp.account_id(n, spent.currency) AS to_id, total + 100 * pg_temp.draw('extra', n, 500) AS amount,
+                 spent.currency, NULL::uuid AS by, pg_temp.user_at(n) AS at
+            FROM spent JOIN accounts AS house ON house.kind = 'outside' AND house.currency = spent.currency
+           WHERE n BETWEEN $1 AND $2
+        ), ${BOOKED}`,
     },
     {
       name: 'payments',
       rows: orders,
-      batch: 500,
-      tables: ['accounts', 'transfers', 'ledger_entries', 'payments'],
-      statements: [
-        `WITH paid AS (
-           SELECT n, orders.*, orders.created_at + interval '1 minute' AS paid_at
-             FROM (
-                    SELECT n, pg_temp.order_id(n) AS id FROM generate_series($1::bigint, $2::bigint) AS n OFFSET 0
-                  ) AS wanted JOIN orders USING (id)
-            WHERE status IN ('paid', 'shipped', 'delivered')
-         ), moved AS (
-           INSERT INTO transfers (id, kind, from_account_id, to_account_id, amount, currency, created_by, created_at)
-           SELECT pg_temp.id_of('transfer', n, paid_at), 'payment', account.id, shop.id, total, paid.currency, paid.user_id, paid_at
-             FROM paid JOIN accounts AS account ON account.user_id = paid.user_id AND account.currency = paid.currency
-                  JOIN accounts AS shop ON shop.kind = 'shop' AND shop.currency = paid.currency
-         )
-         INSERT INTO payments (id, order_id, transfer_id, amount, currency, created_at)
-         SELECT pg_temp.id_of('payment', n, paid_at), id, pg_temp.id_of('transfer', n, paid_at), total, currency, paid_at FROM paid`,
-        bookTransfers(`SELECT pg_temp.id_of('transfer', n, pg_temp.order_at(n) + interval '1 minute')
-           FROM generate_series($1::bigint, $2::bigint) AS n`),
+      statement: `
+        WITH moved AS MATERIALIZED (
+          SELECT pg_temp.id_of('transfer', n, orders.created_at + interval '1 minute') AS id, 'payment' AS kind, account.id AS from_id,
+                 shop.id AS to_id, total AS amount, orders.currency, orders.user_id AS by, orders.created_at + interval '1 minute' AS at,
+                 n, orders.id AS order_id
+            FROM (SELECT n, pg_temp.order_id(n) AS id FROM generate_series($1::bigint, $2::bigint) AS n OFFSET 0) AS wanted
+                 JOIN orders USING (id)
+                 JOIN accounts AS account ON account.user_id = orders.user_id AND account.currency = orders.currency
+                 JOIN accounts AS shop ON shop.kind = 'shop' AND shop.currency = orders.currency
+           WHERE ${PAID}
+        ), paid AS (
+          INSERT INTO payments (id, order_id, transfer_id, amount, currency, created_at)
+          SELECT pg_temp.id_of('payment', n, at), order_id, id, amount, currency, at FROM moved
+        ), ${BOOKED}`,
+    },
+    {
+      name: 'stock',
+      rows: products,
+      first: [
+        `CREATE TEMPORARY TABLE sold ON COMMIT DROP AS
+         SELECT product_id, sum(quantity)::integer AS quantity FROM order_items JOIN orders ON orders.id = order_id
+          WHERE status <> 'cancelled' GROUP BY product_id`,
+        `CREATE INDEX ON sold (product_id)`,
+        `ANALYZE sold`,
       ],
+      // A product was made with what is left of it and all that has been taken since.
+      statement: tell(
+        'product.created',
+        `(SELECT products.*, stock + coalesce(quantity, 0) AS stock_at_first
+            FROM (SELECT pg_temp.product_id(n) AS id FROM generate_series($1::bigint, $2::bigint) AS n OFFSET 0) AS wanted
+                 JOIN products USING (id) LEFT JOIN sold ON product_id = products.id) AS made`,
+        {
+          sku: 'sku',
+          name: 'name',
+          description: 'description',
+          price: 'price',
+          currency: 'currency',
+          stock: 'stock_at_first',
+          status: 'status',
+          createdAt: 'pg_temp.iso(created_at)',
+          updatedAt: 'pg_temp.iso(updated_at)',
+          version: 'version',
+        },
+      ),
     },
   ];
 }
 
-/** Balances and positions are the database's own to count: its triggers are at work here as everywhere. */
-function bookTransfers(ids: string): string {
-  return `INSERT INTO ledger_entries (id, transfer_id, account_id, amount, created_at, balance_after, position)
-    SELECT pg_temp.id_of('entry ' || side, hashtextextended(transfers.id::text, 0), transfers.created_at), transfers.id,
-           CASE side WHEN 'from' THEN from_account_id ELSE to_account_id END,
-           CASE side WHEN 'from' THEN -amount ELSE amount END, transfers.created_at, 0, 0
-      FROM (${ids} OFFSET 0) AS wanted (id) JOIN transfers ON transfers.id = wanted.id, unnest(ARRAY['from', 'to']) AS side
-     ORDER BY transfers.id`;
+const PAID = `status IN ('paid', 'shipped', 'delivered')`;
+
+const shown = (fields: Record<string, string>): string =>
+  `jsonb_build_object(${Object.entries(fields)
+    .map(([name, sql]) => `'${name}', ${sql}`)
+    .join()})`;
+
+/** Writes the events of what is in `rows`: the resource as the API shows it, at the time of the change. */
+function tell(type: string, rows: string, fields: Record<string, string>, at = 'created_at'): string {
+  const name = type.startsWith('CASE') ? type : `'${type}'`;
+  const version = 'version' in fields ? fields.version : '1';
+  return `INSERT INTO events (id, type, resource_id, sequence, data, created_at, transaction_id)
+    SELECT pg_temp.id_of(id::text, ${version}, ${at}), ${name}, id, ${version}, ${shown({ id: 'id', ...fields })}, ${at},
+           pg_current_xact_id()::text::bigint + transaction_offset
+      FROM ${rows}, (SELECT transaction_offset FROM event_feed) AS feed`;
 }
+
+/**
+ * Books what is in `moved`, in the order of time, and what the accounts come to by it: what the triggers of the ledger do
+ * for one entry after another, at once.
+ */
+const BOOKED = `transferred AS (
+          INSERT INTO transfers (id, kind, from_account_id, to_account_id, amount, currency, created_by, created_at)
+          SELECT id, kind, from_id, to_id, amount, currency, by, at FROM moved
+        ), told AS (
+          ${tell(
+            'transfer.created',
+            'moved',
+            {
+              kind: 'kind',
+              fromAccountId: 'from_id',
+              toAccountId: 'to_id',
+              amount: 'amount',
+              currency: 'currency',
+              note: 'NULL',
+              createdAt: 'pg_temp.iso(at)',
+            },
+            'at',
+          )}
+        ), sides AS (
+          SELECT 1 AS side, id, from_id AS account_id, -amount AS amount, at FROM moved
+          UNION ALL
+          SELECT 2, id, to_id, amount, at FROM moved
+        ), entered AS (
+          INSERT INTO ledger_entries (id, transfer_id, account_id, position, amount, balance_after, created_at)
+          SELECT pg_temp.id_of(sides.id::text, side, at), sides.id, account_id, entries + row_number() OVER booking, amount,
+                 balance + sum(amount) OVER booking, at
+            FROM sides JOIN accounts ON accounts.id = account_id
+          WINDOW booking AS (PARTITION BY account_id ORDER BY at, sides.id ROWS UNBOUNDED PRECEDING)
+        )
+        UPDATE accounts SET balance = balance + sums.amount, entries = accounts.entries + sums.entries
+          FROM (SELECT account_id, sum(amount)::bigint AS amount, count(*) AS entries FROM sides GROUP BY account_id) AS sums
+         WHERE accounts.id = account_id`;

@@ -21,6 +21,35 @@ export class SessionsRepository extends Repository<Session> {
     super(unitOfWork, Session);
   }
 
+  /** Those that there are, locked in the order of their ids: nobody waits in a circle. */
+  async lockAll(ids: readonly string[]): Promise<Map<string, Session>> {
+    const rows = await this.prepared<Session>(
+      'lock sessions',
+      `SELECT id, user_id AS "userId", refresh_hash AS "refreshHash", previous_refresh_hash AS "previousRefreshHash",
+              rotated_at AS "rotatedAt", ip, user_agent AS "userAgent", created_at AS "createdAt",
+              last_used_at AS "lastUsedAt", expires_at AS "expiresAt", ended_at AS "endedAt"
+         FROM sessions WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE`,
+      [ids],
+    );
+    return new Map(rows.map((row) => [row.id, Object.assign(new Session(), row)]));
+  }
+
+  /** Writes what `rotate` has changed. */
+  async writeRotations(sessions: readonly Session[]): Promise<void> {
+    if (sessions.length === 0) return;
+    await this.prepared(
+      'rotate sessions',
+      `UPDATE sessions
+          SET refresh_hash = given."refreshHash", previous_refresh_hash = given."previousRefreshHash",
+              rotated_at = given."rotatedAt", last_used_at = given."lastUsedAt", expires_at = given."expiresAt"
+         FROM json_to_recordset($1) AS given
+           (id uuid, "refreshHash" text, "previousRefreshHash" text, "rotatedAt" timestamptz,
+            "lastUsedAt" timestamptz, "expiresAt" timestamptz)
+        WHERE sessions.id = given.id`,
+      [JSON.stringify(sessions)],
+    );
+  }
+
   /** Those of one user that have neither ended nor expired. */
   async findLiving(userId: string, request: PageRequest): Promise<Page<Session>> {
     const query = (await this.manager())

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { Config } from '../../config.js';
+import { GroupCommit } from '../../database/group-commit.js';
 import type { Page, PageRequest } from '../../database/paging.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { networkOf } from '../../limits/network.js';
@@ -35,6 +36,8 @@ const LONGEST_USER_AGENT = 500;
 /** What a login lasts for: one line of refresh tokens, and the access tokens that they bring. */
 @Injectable()
 export class SessionsService {
+  private readonly refreshing: GroupCommit<RefreshClaims, TokenPair | 'reused'>;
+
   constructor(
     private readonly sessions: SessionsRepository,
     private readonly users: UsersService,
@@ -43,7 +46,10 @@ export class SessionsService {
     private readonly events: EventsService,
     private readonly unitOfWork: UnitOfWork,
     private readonly config: Config,
-  ) {}
+  ) {
+    // Nobody else wants the rows of a session.
+    this.refreshing = new GroupCommit(unitOfWork, (shown) => this.rotateAll(shown), 2);
+  }
 
   /** In the running unit of work, which has to hold the user: one that is being erased must not get a new session. */
   async begin(user: Account, { ip, userAgent }: Origin): Promise<TokenPair> {
@@ -71,9 +77,8 @@ export class SessionsService {
    * @throws InvalidToken, TokenExpired, TokenRevoked, TokenReused
    */
   async refresh(refreshToken: string): Promise<TokenPair> {
-    const claims = this.tokens.verifyRefresh(refreshToken);
     // That a token was reused must be written down although the caller gets an error, so it is thrown afterwards.
-    const pair = await this.unitOfWork.run(() => this.rotate(claims));
+    const pair = await this.refreshing.of(this.tokens.verifyRefresh(refreshToken));
     if (pair === 'reused') throw new TokenReused();
     return pair;
   }
@@ -127,33 +132,36 @@ export class SessionsService {
     await this.revocations.clean();
   }
 
-  private async rotate({ sub, sid, jti }: RefreshClaims): Promise<TokenPair | 'reused'> {
-    const session = await this.sessions.lockById(sid);
-    const user = await this.users.find(sub);
-    if (session === null || user === null || session.userId !== sub || session.endedAt !== null)
-      throw new TokenRevoked();
-
-    const now = new Date();
-    const successor = this.tokens.successorOf(jti);
-    switch (session.judge(hashOf(jti), this.config.refreshReuseGrace, now)) {
-      case 'current':
+  /** Those that come at the same time, in one unit of work: two that show tokens of one session, one after the other. */
+  private async rotateAll(shown: readonly RefreshClaims[]): Promise<(TokenPair | 'reused' | Error)[]> {
+    const sessions = await this.sessions.lockAll(shown.map(({ sid }) => sid));
+    const users = await this.users.findAll(shown.map(({ sub }) => sub));
+    const rotated = new Set<Session>();
+    const outcomes: (TokenPair | 'reused' | Error)[] = [];
+    for (const { sub, sid, jti } of shown) {
+      const session = sessions.get(sid);
+      const user = users.get(sub);
+      if (session === undefined || user === undefined || session.userId !== sub || session.endedAt !== null) {
+        outcomes.push(new TokenRevoked());
+        continue;
+      }
+      const now = new Date();
+      const successor = this.tokens.successorOf(jti);
+      const use = session.judge(hashOf(jti), this.config.refreshReuseGrace, now);
+      if (use === 'current') {
         session.rotate(hashOf(successor), now, this.expiry(now));
-        await this.sessions.update(sid, {
-          refreshHash: session.refreshHash,
-          previousRefreshHash: session.previousRefreshHash,
-          rotatedAt: session.rotatedAt,
-          lastUsedAt: session.lastUsedAt,
-          expiresAt: session.expiresAt,
-        });
-        return this.pair(user, sid, successor, now);
-      case 'spent last':
-        return this.pair(user, sid, successor, session.rotatedAt);
-      case 'spent':
+        rotated.add(session);
+      }
+      if (use === 'spent') {
+        session.endedAt = now;
         await this.sessions.end(sid, sub);
         await this.revocations.revokeSessions([sid]);
         await this.events.record('session.reuse_detected', session, { id: sid, userId: sub });
-        return 'reused';
+        outcomes.push('reused');
+      } else outcomes.push(this.pair(user, sid, successor, session.rotatedAt));
     }
+    await this.sessions.writeRotations([...rotated]);
+    return outcomes;
   }
 
   private pair(user: Account, sid: string, jti: string, issuedAt: Date): TokenPair {

@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
+import { BoundedMap } from '../../bounded-map.js';
 import { Config } from '../../config.js';
 import { type Role, ROLES } from '../../permissions.js';
 import { InvalidToken, TokenExpired } from './auth.errors.js';
@@ -11,7 +12,7 @@ const AUDIENCE = 'stoa';
 const LONGEST = 4096;
 const UUID = /^[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}$/;
 /** Verified access tokens that are remembered: about 1 KB each. */
-const REMEMBERED = 10_000;
+const REMEMBERED = 20_000;
 
 export interface AccessClaims {
   sub: string;
@@ -41,7 +42,7 @@ interface Payload extends RefreshClaims {
  */
 @Injectable()
 export class Tokens {
-  private readonly verified = new Map<string, { claims: AccessClaims; exp: number }>();
+  private readonly verified = new BoundedMap<{ claims: AccessClaims; exp: number }>(REMEMBERED);
 
   constructor(
     private readonly jwt: JwtService,
@@ -75,9 +76,7 @@ export class Tokens {
   verifyAccess(token: string): AccessClaims {
     const known = this.verified.get(token);
     if (known !== undefined) {
-      this.verified.delete(token);
       if (isPast(known.exp)) throw new TokenExpired();
-      this.verified.set(token, known); // now the one used last
       return known.claims;
     }
     const { sub, sid, jti, exp, email, roles } = this.verify(token, 'access');
@@ -85,22 +84,13 @@ export class Tokens {
     if (typeof email !== 'string' || !ROLES.some((each) => each === role)) throw new InvalidToken();
     const rights = Number(/^\d{1,9}(?=\.)/.exec(jti)?.[0] ?? 0);
     const claims: AccessClaims = { sub, email, roles: [role as Role], sid, rights };
-    this.remember(token, { claims, exp });
+    this.verified.set(token, { claims, exp });
     return claims;
   }
 
   /** @throws InvalidToken, TokenExpired */
   verifyRefresh(token: string): RefreshClaims {
     return this.verify(token, 'refresh');
-  }
-
-  private remember(token: string, entry: { claims: AccessClaims; exp: number }): void {
-    this.verified.set(token, entry);
-    if (this.verified.size <= REMEMBERED) return;
-    for (const oldest of this.verified.keys()) {
-      this.verified.delete(oldest);
-      return;
-    }
   }
 
   private sign(claims: object, issuedAt: Date, ttl: number): string {

@@ -1,10 +1,11 @@
 import { Injectable } from '@nestjs/common';
-import type { SelectQueryBuilder } from 'typeorm';
+import type { ObjectLiteral, SelectQueryBuilder } from 'typeorm';
 import { type ListDefinition, type Page, type PageRequest, Pager } from '../../database/paging.js';
 import { Repository } from '../../database/repository.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { SkuTaken } from './catalogue.errors.js';
 import { Product, type ProductStatus } from './product.entity.js';
+import type { Offer, Quantity } from './shelf.js';
 
 export interface ProductFilters {
   q?: string;
@@ -45,12 +46,10 @@ export type StoredProduct = Pick<
 /** Another for every state of a product, apart from its stock; also after a backup was restored. */
 const STAMP = `version || '@' || extract(epoch FROM updated_at)::text`;
 
-/** What an order has to know of a product. */
-export type Offer = Pick<Product, 'id' | 'sku' | 'name' | 'price' | 'currency' | 'stock' | 'status'>;
-
 /**
  * First those that have all the words in their name or sku, shorter names before longer ones; then by how often and how
- * close together the words are. An integer, so that a cursor's comparison is exact.
+ * close together the words are. An integer, so that a cursor's comparison is exact. Where more than `MOST_RANKED` match,
+ * it is another: see `findCommon`.
  */
 const RELEVANCE: ListDefinition<Product> = {
   name: 'products',
@@ -65,10 +64,19 @@ const RELEVANCE: ListDefinition<Product> = {
   defaultSort: { by: 'relevance', order: 'desc' },
 };
 
-/** So many matches are ranked one by one, which takes some 10 µs each. See `findCommon` for what becomes of more. */
-const MOST_RANKED = 1000;
+/** More matches than that are not ranked one by one, nor read when there are enough without. See `findCommon`. */
+const MOST_RANKED = 500;
+/** So many products are looked at one after another for the next matches, before all matches are. */
+const NEAR = 1000;
 /** A search goes by its first words. */
 const MOST_WORDS = 10;
+
+/** What relevance is where too many match: what `findCommon` goes by, for the pages that are numbered. */
+const COMMON: ListDefinition<Product> = {
+  name: 'products',
+  sortKeys: { relevance: { sql: '(product.titleWords @@ :search::tsquery)::integer', type: 'bigint' } },
+  defaultSort: { by: 'relevance', order: 'desc' },
+};
 
 /** What a search was understood to mean. The pages that follow the first one stay with it. */
 interface Search {
@@ -109,13 +117,8 @@ export class CatalogueRepository extends Repository<Product> {
 
   private async filtered(filters: ProductFilters): Promise<SelectQueryBuilder<Product>> {
     const query = (await this.manager()).createQueryBuilder(Product, 'product');
-    const { status, currency, minPrice, maxPrice, inStock } = filters;
-    if (status !== undefined) query.andWhere('product.status = :status', { status });
-    if (currency !== undefined) query.andWhere('product.currency = :currency', { currency });
-    if (minPrice !== undefined) query.andWhere('product.price >= :minPrice', { minPrice });
-    if (maxPrice !== undefined) query.andWhere('product.price <= :maxPrice', { maxPrice });
-    if (inStock !== undefined) query.andWhere(inStock ? 'product.stock > 0' : 'product.stock = 0');
-    return query;
+    const { condition, values } = conditionOf(filters);
+    return query.where(condition, values);
   }
 
   private async search(
@@ -128,11 +131,11 @@ export class CatalogueRepository extends Repository<Product> {
     const list = isRanked ? RELEVANCE : LIST;
     const { memo } = request.page === undefined ? this.pager.start<Search, Product>(list, request, scope) : {};
     const search = memo ?? (await this.understand(q, isRanked));
-    if (isRanked && search.isCommon && request.page === undefined)
-      return this.findCommon(search, filters, request, scope);
+    const isCommon = isRanked && search.isCommon === true;
+    if (isCommon && request.page === undefined) return this.findCommon(search, filters, request, scope);
     const query = await this.filtered(filters);
     query.andWhere('product.words @@ :search::tsquery', { search: search.query });
-    return this.pager.page(query, list, request, scope, search);
+    return this.pager.page(query, isCommon ? COMMON : list, request, scope, search);
   }
 
   /**
@@ -144,8 +147,13 @@ export class CatalogueRepository extends Repository<Product> {
       `SELECT lexeme AS word,
               EXISTS (SELECT FROM product_words WHERE word = lexeme) AS "isKnown",
               is_begun AS "isBegun",
-              CASE WHEN NOT is_begun THEN ARRAY(SELECT nearest_product_words(lexeme)) END AS nearest
-         FROM (SELECT lexeme FROM unnest(words_of($1)) ORDER BY positions[1] LIMIT ${MOST_WORDS}) AS wanted
+              CASE WHEN NOT is_begun THEN ARRAY(SELECT nearest_product_words(spelling)) END AS nearest
+         FROM (
+                SELECT stem.lexeme, written.lexeme AS spelling
+                  FROM unnest(words_of($1)) AS stem
+                       JOIN unnest(spellings_of($1)) AS written ON stem.positions[1] = ANY (written.positions)
+                 ORDER BY stem.positions[1] LIMIT ${MOST_WORDS}
+              ) AS wanted
               CROSS JOIN LATERAL (
                 SELECT length(lexeme) > 1 AND EXISTS (
                   SELECT FROM product_words WHERE word >= lexeme AND word < lexeme || U&'\\+10FFFF'
@@ -162,17 +170,18 @@ export class CatalogueRepository extends Repository<Product> {
     if (terms.includes('')) return { query: '' };
     const query = terms.map((term) => `(${term})`).join(' & ');
     if (!isRanked) return { query };
-    // Sorted, so that PostgreSQL walks along an index until there are enough, or else starts from the matches.
     const matches = await this.query<object>(
-      `SELECT id FROM products WHERE words @@ $1::tsquery ORDER BY id LIMIT ${MOST_RANKED + 1}`,
+      `SELECT FROM products WHERE words @@ $1::tsquery LIMIT ${MOST_RANKED + 1}`,
       [query],
     );
     return { query, isCommon: matches.length > MOST_RANKED };
   }
 
   /**
-   * When half of the catalogue matches, ranking it would read half of the catalogue, for a rank that says little. Then
-   * it is first those that have all the words in their name or sku, and of them the newest (ids sort by creation).
+   * What more than `MOST_RANKED` products match says little of each of them, and ranking them would read them all. So
+   * relevance is less then: first those that have all the words in their name or sku, and of them the newest (ids sort by
+   * creation), however often and close together the words are. A numbered page still reads every match once, as it has to
+   * count them.
    */
   private async findCommon(
     search: Search,
@@ -181,24 +190,58 @@ export class CatalogueRepository extends Repository<Product> {
     scope: unknown,
   ): Promise<Page<Product>> {
     const { limit, sortOrder, after } = this.pager.start(RELEVANCE, request, scope);
-    const [direction, isBeyond] = sortOrder === 'asc' ? (['ASC', '>'] as const) : (['DESC', '<'] as const);
+    const isUp = sortOrder === 'asc';
     const found: Product[] = [];
     const rankOf = new Map<string, number>();
-    for (const rank of sortOrder === 'asc' ? [0, 1] : [1, 0]) {
-      const isPast = after !== undefined && (sortOrder === 'asc' ? rank < Number(after.key) : rank > Number(after.key));
+    for (const rank of isUp ? [0, 1] : [1, 0]) {
+      const isPast = after !== undefined && (isUp ? rank < Number(after.key) : rank > Number(after.key));
       if (isPast || found.length > limit) continue;
-      const query = (await this.filtered(filters)).setParameter('search', search.query);
-      if (rank === 1) query.andWhere('product.titleWords @@ :search::tsquery');
-      else query.andWhere('product.words @@ :search::tsquery AND NOT product.titleWords @@ :search::tsquery');
-      if (rank === after?.key) query.andWhere(`product.id ${isBeyond} :afterId`, { afterId: after.id });
-      const products = await query
-        .orderBy('product.id', direction)
-        .limit(limit + 1 - found.length)
-        .getMany();
+      const products = await this.findTier(rank, search, filters, {
+        isUp,
+        after: rank === after?.key ? after.id : undefined,
+        limit: limit + 1 - found.length,
+      });
       for (const product of products) rankOf.set(product.id, rank);
       found.push(...products);
     }
     return this.pager.walked(found, ({ id }) => rankOf.get(id) ?? 0, RELEVANCE, request, scope, search);
+  }
+
+  /**
+   * The next matches that rank the same. PostgreSQL does not know how many there are of them, as little as whether the
+   * words of a name are also in the description, and would go through the whole catalogue for the last few. So it is told:
+   * look at the products that come next, and only if too few of those match, begin with all matches.
+   */
+  private async findTier(
+    rank: number,
+    search: Search,
+    filters: ProductFilters,
+    { isUp, after, limit }: { isUp: boolean; after: string | undefined; limit: number },
+  ): Promise<Product[]> {
+    const order = isUp ? 'ASC' : 'DESC';
+    const isBeyond = after === undefined ? 'true' : `product.id ${isUp ? '>' : '<'} :after`;
+    const isInTier =
+      rank === 1
+        ? 'product.title_words @@ :search::tsquery'
+        : 'product.words @@ :search::tsquery AND NOT product.title_words @@ :search::tsquery';
+    const { condition, values } = conditionOf(filters);
+    const fetch = async (candidates: string): Promise<Product[]> => {
+      const query = (await this.manager()).createQueryBuilder(Product, 'product');
+      const ids = `SELECT product.id FROM (${candidates}) AS product ORDER BY product.id ${order} LIMIT ${limit}`;
+      query.where(`product.id IN (${ids})`, { ...values, search: search.query, after });
+      return query.orderBy('product.id', order).getMany();
+    };
+    const near = await fetch(
+      `SELECT product.id FROM (
+         SELECT * FROM products AS product WHERE ${isBeyond} ORDER BY product.id ${order} LIMIT ${NEAR}
+       ) AS product WHERE ${isInTier} AND ${condition}`,
+    );
+    if (near.length === limit) return near;
+    return fetch(
+      `WITH matches AS MATERIALIZED (
+         SELECT product.id FROM products AS product WHERE ${isInTier} AND ${condition} AND ${isBeyond}
+       ) SELECT id FROM matches`,
+    );
   }
 
   /** Those that there are, by id. Everyone locks them in the order of the ids, so that two orders never deadlock. */
@@ -215,40 +258,47 @@ export class CatalogueRepository extends Repository<Product> {
   }
 
   /**
-   * Takes so many of each product, where there are enough of all of them, and answers with what there was before.
+   * Locks what the orders want, as it is then; of what is wanted by orders that ask for more than there is, only what
+   * can be seen without a lock.
    *
    * One statement, because everybody who wants a product waits while another holds it; and who can see without holding
-   * it that there is too little left does not join the queue: with 600 buyers of 60 pieces on two servers the last was
-   * answered after 13 s instead of 17 s (medians of four, on two cores that were busy with other things too).
+   * it that there is too little left does not join the queue.
    *
-   * @param wanted each product once
+   * @param wanted what each order wants, each product once
    */
-  async take(wanted: readonly { productId: string; quantity: number }[]): Promise<Map<string, Offer>> {
-    const offers = await this.query<Offer>(
-      `WITH wanted AS (
-         SELECT * FROM unnest($1::uuid[], $2::integer[]) AS wanted (id, quantity)
+  async hold(
+    wanted: readonly (readonly Quantity[])[],
+  ): Promise<{ held: Map<string, Offer>; seen: Map<string, Offer> }> {
+    const lines = wanted.flatMap((items, place) => items.map((item) => ({ ...item, place })));
+    const offers = await this.prepared<Offer & { isHeld: boolean }>(
+      'hold products',
+      `WITH wanted AS MATERIALIZED (
+         SELECT * FROM unnest($1::integer[], $2::uuid[], $3::integer[]) AS wanted (place, id, quantity)
        ), seen AS MATERIALIZED (
-         SELECT products.*, stock >= quantity AND status = 'active' AS enough FROM products JOIN wanted USING (id)
-       ), hopeful AS MATERIALIZED (
-         SELECT count(*) FILTER (WHERE enough) = cardinality($1::uuid[]) AS so FROM seen
+         SELECT id, sku, name, price, currency, stock, status FROM products WHERE id = ANY ($2)
+       ), hopeless AS MATERIALIZED (
+         SELECT place FROM wanted LEFT JOIN seen USING (id)
+          WHERE (stock >= quantity AND status = 'active') IS NOT TRUE
        ), held AS MATERIALIZED (
-         SELECT * FROM products WHERE id = ANY ($1) AND (SELECT so FROM hopeful) ORDER BY id FOR NO KEY UPDATE
-       ), taken AS (
-         UPDATE products SET stock = products.stock - quantity FROM wanted
-          WHERE products.id = wanted.id AND cardinality($1::uuid[]) =
-            (SELECT count(*) FROM held JOIN wanted USING (id) WHERE stock >= quantity AND status = 'active')
+         SELECT id, sku, name, price, currency, stock, status FROM products
+          WHERE id = ANY (ARRAY(SELECT id FROM wanted WHERE place NOT IN (SELECT place FROM hopeless)))
+          ORDER BY id FOR NO KEY UPDATE
        )
-       SELECT id, sku, name, price, currency, stock, status FROM held
+       SELECT *, true AS "isHeld" FROM held
        UNION ALL
-       SELECT id, sku, name, price, currency, stock, status FROM seen WHERE NOT (SELECT so FROM hopeful)`,
-      [wanted.map(({ productId }) => productId), wanted.map(({ quantity }) => quantity)],
+       SELECT *, false FROM seen WHERE EXISTS (SELECT FROM hopeless)`,
+      [lines.map(({ place }) => place), lines.map(({ productId }) => productId), lines.map(({ quantity }) => quantity)],
     );
-    return new Map(offers.map((offer) => [offer.id, offer]));
+    const byId = (isHeld: boolean) =>
+      new Map(offers.filter((offer) => offer.isHeld === isHeld).map((offer) => [offer.id, offer]));
+    return { held: byId(true), seen: byId(false) };
   }
 
   /** Writes the stock of products that this unit of work has locked: what it read is still what is there. */
-  async writeStock(products: readonly Product[]): Promise<void> {
-    await this.query(
+  async writeStock(products: readonly Pick<Product, 'id' | 'stock'>[]): Promise<void> {
+    if (products.length === 0) return;
+    await this.prepared(
+      'write stock',
       `UPDATE products SET stock = counted.stock
          FROM unnest($1::uuid[], $2::integer[]) AS counted (id, stock)
         WHERE products.id = counted.id`,
@@ -272,6 +322,17 @@ export class CatalogueRepository extends Repository<Product> {
   async lockDemo(): Promise<void> {
     await this.query(`SELECT pg_advisory_xact_lock(hashtext('stoa: demo products'))`);
   }
+}
+
+/** The filters apart from the words, in SQL. */
+function conditionOf({ q: _, ...values }: ProductFilters): { condition: string; values: ObjectLiteral } {
+  const conditions = ['true'];
+  if (values.status !== undefined) conditions.push('product.status = :status');
+  if (values.currency !== undefined) conditions.push('product.currency = :currency');
+  if (values.minPrice !== undefined) conditions.push('product.price >= :minPrice');
+  if (values.maxPrice !== undefined) conditions.push('product.price <= :maxPrice');
+  if (values.inStock !== undefined) conditions.push(values.inStock ? 'product.stock > 0' : 'product.stock = 0');
+  return { condition: conditions.join(' AND '), values };
 }
 
 /** A word as a tsquery writes it. */

@@ -1,32 +1,19 @@
 import { Injectable } from '@nestjs/common';
 import type { Page, PageRequest } from '../../database/paging.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
-import { type ErrorDetail, ForbiddenError, ValidationError } from '../../errors.js';
+import { ForbiddenError, ValidationError } from '../../errors.js';
 import { may, type Principal } from '../../permissions.js';
 import { anyVersion, type VersionCheck } from '../../versions.js';
 import { EventsService, type EventType } from '../events/index.js';
 import { CachedProducts } from './cached-products.js';
 import { toProduct } from './catalogue.dto.js';
-import { InsufficientStock, ProductNotFound, type Shortage } from './catalogue.errors.js';
+import { ProductNotFound } from './catalogue.errors.js';
 import { CatalogueRepository, type ProductFilters } from './catalogue.repository.js';
 import { DEMO_PRODUCTS } from './demo.js';
 import { type NewProduct, Product, type ProductChanges } from './product.entity.js';
+import { type Quantity, Shelf } from './shelf.js';
 import { StockAdjustment } from './stock-adjustment.entity.js';
 import { StockAdjustmentsRepository } from './stock-adjustments.repository.js';
-
-/** So many of a product, as an order asks for them. */
-export interface Quantity {
-  productId: string;
-  quantity: number;
-}
-
-/** What an order copies of a product when it is placed. */
-export interface Line extends Quantity {
-  sku: string;
-  name: string;
-  unitPrice: number;
-  currency: string;
-}
 
 @Injectable()
 export class CatalogueService {
@@ -109,36 +96,22 @@ export class CatalogueService {
   }
 
   /**
-   * Takes the stock for an order, all of it or none, and holds the products until the unit of work ends.
+   * Holds the products that some orders want until the unit of work ends. What is taken of them counts once `writeDown`
+   * has been told.
    *
-   * @param wanted each product once
-   * @returns a line for each that is wanted, in their order
-   * @throws ValidationError for products that can not be ordered, InsufficientStock with every shortage
+   * @param wanted what each order wants, each product once
    */
-  take(wanted: readonly Quantity[]): Promise<Line[]> {
-    return this.unitOfWork.run(async () => {
-      const offers = await this.products.take(wanted);
-      const unknown: ErrorDetail[] = [];
-      const shortages: Shortage[] = [];
-      const lines: Line[] = [];
-      for (const [index, { productId, quantity }] of wanted.entries()) {
-        const offer = offers.get(productId);
-        if (offer?.status !== 'active') {
-          unknown.push({ field: `items[${index}].productId`, message: 'is not a product that can be ordered' });
-          continue;
-        }
-        const { sku, name, price, currency, stock } = offer;
-        lines.push({ productId, sku, name, quantity, unitPrice: price, currency });
-        if (stock < quantity)
-          shortages.push({ field: `items[${index}].quantity`, productId, sku, requested: quantity, available: stock });
-      }
-      if (unknown.length > 0) throw new ValidationError('The request is not valid', unknown);
-      if (shortages.length > 0) throw new InsufficientStock(shortages);
-      return lines;
-    });
+  async hold(wanted: readonly (readonly Quantity[])[]): Promise<Shelf> {
+    const { held, seen } = await this.products.hold(wanted);
+    return new Shelf(held, seen);
   }
 
-  /** Gives back what `take` took. */
+  /** Writes the stock that is left, in the unit of work that holds it. */
+  async writeDown(shelf: Shelf): Promise<void> {
+    await this.products.writeStock(shelf.changed);
+  }
+
+  /** Gives back what was taken for an order. */
   putBack(items: readonly Quantity[]): Promise<void> {
     return this.unitOfWork.run(async () => {
       const products = await this.products.lockByIds(items.map(({ productId }) => productId));

@@ -2,14 +2,14 @@ import { Injectable } from '@nestjs/common';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { DomainError } from '../../errors.js';
 import { AuthService, type Origin, type TokenPair } from '../auth/index.js';
-import { type Order, OrdersService, type PlaceOrder } from '../orders/index.js';
+import { type Order, PlacingService, type PlaceOrder } from '../orders/index.js';
 
 /** The first order of a guest, who becomes a user by it. */
 @Injectable()
 export class CheckoutService {
   constructor(
     private readonly auth: AuthService,
-    private readonly orders: OrdersService,
+    private readonly placing: PlacingService,
     private readonly unitOfWork: UnitOfWork,
   ) {}
 
@@ -26,7 +26,7 @@ export class CheckoutService {
     // The transaction begins with its first statement, which is after the password has been hashed.
     return this.unitOfWork.run(async () => {
       const tokens = await within('user', this.auth.register(user, origin));
-      return { tokens, order: await within('order', this.orders.place(tokens.user.id, order)) };
+      return { tokens, order: await within('order', this.placing.place(tokens.user.id, order)) };
     });
   }
 }

@@ -34,30 +34,24 @@ export class EventsRepository extends Repository<Event> {
     super(unitOfWork, Event);
   }
 
-  async append(event: Omit<Event, 'transactionId'>): Promise<void> {
-    await this.query(
-      `INSERT INTO events (id, type, resource_id, sequence, data, created_at, transaction_id)
-       SELECT $1, $2, $3, $4, $5, $6, pg_current_xact_id()::text::bigint + transaction_offset FROM event_feed`,
-      [event.id, event.type, event.resourceId, event.sequence, JSON.stringify(event.data), event.createdAt],
-    );
-  }
-
-  /** Many at once, in one statement and in this order. */
-  async appendAll(events: readonly Omit<Event, 'transactionId'>[]): Promise<void> {
+  /** All in one statement, and in this order. */
+  async append(events: readonly Omit<Event, 'transactionId'>[]): Promise<void> {
     if (events.length === 0) return;
-    await this.query(
+    await this.prepared(
+      'append events',
       `INSERT INTO events (id, type, resource_id, sequence, data, created_at, transaction_id)
-       SELECT id, type, "resourceId", sequence, data, "createdAt", pg_current_xact_id()::text::bigint
-       FROM jsonb_to_recordset($1) AS given
-         (id uuid, type text, "resourceId" uuid, sequence integer, data jsonb, "createdAt" timestamptz)`,
+       SELECT given.id, type, "resourceId", sequence, data, "createdAt",
+              pg_current_xact_id()::text::bigint + transaction_offset
+         FROM event_feed CROSS JOIN json_to_recordset($1) AS given
+           (id uuid, type text, "resourceId" uuid, sequence integer, data jsonb, "createdAt" timestamptz)`,
       [JSON.stringify(events)],
     );
   }
 
   /** The one change that an event ever sees. */
-  async overwrite(resourceId: string, types: readonly string[], fields: object): Promise<void> {
-    await this.query('UPDATE events SET data = data || $3 WHERE resource_id = $1 AND type = ANY ($2)', [
-      resourceId,
+  async overwrite(resourceIds: readonly string[], types: readonly string[], fields: object): Promise<void> {
+    await this.query('UPDATE events SET data = data || $3 WHERE resource_id = ANY ($1::uuid[]) AND type = ANY ($2)', [
+      resourceIds,
       types,
       JSON.stringify(fields),
     ]);
@@ -81,6 +75,17 @@ export class EventsRepository extends Repository<Event> {
       .addOrderBy('event.id')
       .limit(limit)
       .getMany();
+  }
+
+  async backlog({ transactionId, id }: FeedPosition, most: number): Promise<{ events: number; oldestSeconds: number }> {
+    const [row] = await this.query<{ events: number; oldestSeconds: number }>(
+      `SELECT count(*) AS events,
+              greatest(0, coalesce(extract(epoch FROM now() - min(created_at)), 0))::float8 AS "oldestSeconds"
+         FROM (SELECT created_at FROM events WHERE (transaction_id, id) > ($1::bigint, $2::uuid)
+                ORDER BY transaction_id, id LIMIT $3) AS behind`,
+      [transactionId, id, most],
+    );
+    return row ?? { events: 0, oldestSeconds: 0 };
   }
 
   findByIds(ids: readonly string[]): Promise<Event[]> {

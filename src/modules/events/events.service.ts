@@ -29,14 +29,7 @@ export class EventsService implements OnModuleInit {
    * @param data the resource as the API shows it
    */
   async record(type: EventType, resource: { id: string; version?: number }, data: object): Promise<void> {
-    await this.events.append({
-      id: uuid(),
-      type,
-      resourceId: resource.id,
-      sequence: resource.version ?? 1,
-      data,
-      createdAt: new Date(),
-    });
+    await this.recordAll(type, [{ resource, data }]);
   }
 
   /** The same of many resources at once. */
@@ -45,7 +38,7 @@ export class EventsService implements OnModuleInit {
     changes: readonly { resource: { id: string; version?: number }; data: object }[],
   ): Promise<void> {
     const createdAt = new Date();
-    await this.events.appendAll(
+    await this.events.append(
       changes.map(({ resource: { id, version = 1 }, data }) => ({
         id: uuid(),
         type,
@@ -58,11 +51,11 @@ export class EventsService implements OnModuleInit {
   }
 
   /**
-   * Replaces some fields in the data of what has been recorded of a resource, where they must be forgotten. The events
+   * Replaces some fields in the data of what has been recorded of these resources, where they must be forgotten. The events
    * stay, with their ids, types and order.
    */
-  async redact(resourceId: string, types: readonly EventType[], fields: object): Promise<void> {
-    await this.events.overwrite(resourceId, types, fields);
+  async redact(resourceIds: readonly string[], types: readonly EventType[], fields: object): Promise<void> {
+    await this.events.overwrite(resourceIds, types, fields);
   }
 
   list(filters: EventFilters, page: PageRequest, caller: string): Promise<Page<Event>> {
@@ -75,6 +68,11 @@ export class EventsService implements OnModuleInit {
    */
   after(position: FeedPosition | undefined, limit: number): Promise<Event[]> {
     return this.events.findAfter(position, limit);
+  }
+
+  /** What lies behind this position: how many events, of the first so many, and how old the first of them is. */
+  backlog(position: FeedPosition, most: number): Promise<{ events: number; oldestSeconds: number }> {
+    return this.events.backlog(position, most);
   }
 
   /** Those of these events that are still kept, in no order. */

@@ -1,95 +1,57 @@
-import { statfs } from 'node:fs/promises';
-import { Controller, Get, Res, ServiceUnavailableException, VERSION_NEUTRAL } from '@nestjs/common';
-import { ApiExcludeController } from '@nestjs/swagger';
-import {
-  type HealthCheckResult,
-  HealthCheckService,
-  type HealthIndicatorResult,
-  HealthIndicatorService,
-} from '@nestjs/terminus';
+import { Controller, Get, Res, VERSION_NEUTRAL } from '@nestjs/common';
+import { ApiResponse, ApiTags } from '@nestjs/swagger';
 import { SkipThrottle } from '@nestjs/throttler';
-import { Config } from '../../config.js';
-import { DatabaseMonitor } from '../../database/monitor.js';
 import { Bare, Public } from '../../http/decorators.js';
 import type { Reply } from '../../http/request.js';
-import { Redis } from '../../redis/redis.js';
-import { Lifecycle } from './lifecycle.js';
+import { type Health, Probes } from './probes.js';
 
-const ENOUGH_DISK_BYTES = 64 * 1024 * 1024;
-
-interface Health {
-  status: 'healthy' | 'degraded' | 'unhealthy';
-  checks: Record<string, string>;
-}
+const healthOf = (statuses: Health['status'][], checks: Health['checks']) => ({
+  type: 'object',
+  required: ['status', 'checks'],
+  properties: {
+    status: { type: 'string', enum: statuses },
+    checks: { type: 'object', additionalProperties: { type: 'string' }, example: checks },
+  },
+});
+const UP = { database: 'connected', cache: 'connected', disk: 'sufficient' };
+const HEALTHY = { status: 200, description: 'It is', schema: healthOf(['healthy', 'degraded'], UP) };
+const DOWN = { ...UP, database: 'disconnected' };
+const UNHEALTHY = { status: 503, description: 'It is not', schema: healthOf(['unhealthy'], DOWN) };
 
 /** For load balancers and Kubernetes: no envelope, no login, no limit. */
-@ApiExcludeController()
+@ApiTags('Operations')
 @Bare()
 @Public({ ignoresToken: true })
 @SkipThrottle({ requests: true })
 @Controller({ path: 'health', version: VERSION_NEUTRAL })
 export class HealthController {
-  constructor(
-    private readonly health: HealthCheckService,
-    private readonly indicator: HealthIndicatorService,
-    private readonly database: DatabaseMonitor,
-    private readonly redis: Redis,
-    private readonly config: Config,
-    private readonly lifecycle: Lifecycle,
-  ) {}
+  constructor(private readonly probes: Probes) {}
 
-  /** Whether everything that Stoa needs is there. */
+  /** Tell whether everything that Stoa needs is there */
   @Get()
-  get(@Res({ passthrough: true }) reply: Reply): Promise<Health> {
-    return this.check(reply, [() => this.databaseCheck(), () => this.cache(), () => this.disk()]);
+  @ApiResponse(HEALTHY)
+  @ApiResponse(UNHEALTHY)
+  async get(@Res({ passthrough: true }) reply: Reply): Promise<Health> {
+    return tell(await this.probes.whole(), reply);
   }
 
-  /** Whether the process can answer at all, whatever else is going on. */
+  /** Tell whether the process can answer at all, whatever else is going on */
   @Get('live')
-  live(): Health {
-    return { status: 'healthy', checks: {} };
+  @ApiResponse({ ...HEALTHY, schema: healthOf(['healthy'], {}) })
+  live(): Promise<Health> {
+    return this.probes.live();
   }
 
-  /** Whether requests should be sent here now. */
+  /** Tell whether requests should be sent here now */
   @Get('ready')
-  ready(@Res({ passthrough: true }) reply: Reply): Promise<Health> {
-    return this.check(reply, [() => this.databaseCheck(), () => this.cache(), () => this.server()]);
+  @ApiResponse(HEALTHY)
+  @ApiResponse(UNHEALTHY)
+  async ready(@Res({ passthrough: true }) reply: Reply): Promise<Health> {
+    return tell(await this.probes.ready(), reply);
   }
+}
 
-  private async check(reply: Reply, indicators: (() => Promise<HealthIndicatorResult>)[]): Promise<Health> {
-    // Terminus throws what it found where anything is down; both ways it is what we tell.
-    const { details, status } = await this.health.check(indicators).catch((error: unknown) => {
-      if (error instanceof ServiceUnavailableException) return error.getResponse() as HealthCheckResult;
-      throw error;
-    });
-    const healthy = status === 'ok';
-    if (!healthy) void reply.status(503).header('Retry-After', 1);
-    const checks = Object.fromEntries(Object.entries(details).map(([name, { state }]) => [name, String(state)]));
-    if (!healthy) return { status: 'unhealthy', checks };
-    return { status: checks.cache === 'disconnected' ? 'degraded' : 'healthy', checks };
-  }
-
-  private async databaseCheck(): Promise<HealthIndicatorResult> {
-    const check = this.indicator.check('database');
-    return (await this.database.answers()) ? check.up({ state: 'connected' }) : check.down({ state: 'disconnected' });
-  }
-
-  /** Up in any case: without Redis all goes on, each process for itself; and without one configured it always does. */
-  private async cache(): Promise<HealthIndicatorResult> {
-    const isThere = !this.redis.isConfigured || (await this.redis.isThere());
-    return this.indicator.check('cache').up({ state: isThere ? 'connected' : 'disconnected' });
-  }
-
-  private async disk(): Promise<HealthIndicatorResult> {
-    const check = this.indicator.check('disk');
-    const { bavail, bsize } = await statfs(this.config.inProduction ? '/' : '.');
-    return bavail * bsize > ENOUGH_DISK_BYTES ? check.up({ state: 'sufficient' }) : check.down({ state: 'low' });
-  }
-
-  private server(): Promise<HealthIndicatorResult> {
-    const check = this.indicator.check('server');
-    return Promise.resolve(
-      this.lifecycle.isStopping ? check.down({ state: 'stopping' }) : check.up({ state: 'serving' }),
-    );
-  }
+function tell(health: Health, reply: Reply): Health {
+  if (health.status === 'unhealthy') void reply.status(503).header('Retry-After', 1);
+  return health;
 }

@@ -124,6 +124,21 @@ export class JobsRepository extends Repository<Job> {
     return row?.jobs ?? 0;
   }
 
+  /** How many there are of each state, of the first so many that are met, and how long the oldest ready one waits. */
+  async backlog(most: number): Promise<{ counts: Partial<Record<JobState, number>>; oldestReadySeconds: number }> {
+    const [row] = await this.query<{ counts: Partial<Record<JobState, number>> | null; oldestReadySeconds: number }>(
+      `SELECT (SELECT json_object_agg(state, jobs) FROM (
+                 SELECT ${stateSql('job')} AS state, count(*) AS jobs
+                   FROM (SELECT * FROM graphile_worker._private_jobs LIMIT $1) AS job GROUP BY 1
+               ) AS states) AS counts,
+              coalesce((SELECT extract(epoch FROM now() - run_at)::float8 FROM graphile_worker._private_jobs
+                         WHERE is_available AND run_at <= now() ORDER BY priority, run_at LIMIT 1), 0
+              ) AS "oldestReadySeconds"`,
+      [most],
+    );
+    return { counts: row?.counts ?? {}, oldestReadySeconds: row?.oldestReadySeconds ?? 0 };
+  }
+
   async deleteDead(olderThanDays: number): Promise<void> {
     await this.query(
       `DELETE FROM graphile_worker._private_jobs

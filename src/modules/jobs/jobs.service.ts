@@ -1,12 +1,15 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { Page, PageRequest } from '../../database/paging.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
-import type { Job } from './job.entity.js';
+import { Metrics, type Sample } from '../../telemetry/metrics.js';
+import { type Job, JOB_STATES } from './job.entity.js';
 import { JobIsRunning, JobNotFound } from './jobs.errors.js';
 import { type JobFilters, JobsRepository } from './jobs.repository.js';
 import { DEFAULT_ATTEMPTS, type JobHandler, Registry } from './registry.js';
 
 const DEAD_FOR_DAYS = 30;
+/** Past so many it matters no more how many there are, and counting them costs. */
+const MOST_COUNTED = 10_000;
 
 export interface EnqueueOptions {
   /** Not before this time. */
@@ -24,10 +27,21 @@ export class JobsService implements OnModuleInit {
     private readonly jobs: JobsRepository,
     private readonly registry: Registry,
     private readonly unitOfWork: UnitOfWork,
+    private readonly metrics: Metrics,
   ) {}
 
   onModuleInit(): void {
     this.schedule('jobs.clean', '13 3 * * *', () => this.jobs.deleteDead(DEAD_FOR_DAYS));
+    this.metrics.gaugesOf(
+      {
+        stoa_jobs: {
+          help: `Jobs that are not done, by state; counted up to ${MOST_COUNTED} in all`,
+          labels: ['state'],
+        },
+        stoa_jobs_oldest_ready_age_seconds: { help: 'How long the job that waits the longest could have been worked' },
+      },
+      () => this.measure(),
+    );
   }
 
   /**
@@ -79,5 +93,13 @@ export class JobsService implements OnModuleInit {
       if (!isWaiting) throw new JobIsRunning();
       return job;
     });
+  }
+
+  private async measure(): Promise<Sample[]> {
+    const { counts, oldestReadySeconds } = await this.jobs.backlog(MOST_COUNTED);
+    return [
+      ...JOB_STATES.map((state) => ({ name: 'stoa_jobs', labels: { state }, value: counts[state] ?? 0 })),
+      { name: 'stoa_jobs_oldest_ready_age_seconds', value: oldestReadySeconds },
+    ];
   }
 }

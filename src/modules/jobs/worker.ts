@@ -6,6 +6,8 @@ import type { Logger } from 'pino';
 import { Config } from '../../config.js';
 import { Pool } from '../../database/pool.js';
 import { Log } from '../../telemetry/logger.js';
+import { Metrics } from '../../telemetry/metrics.js';
+import { inSpan, SpanKind } from '../../telemetry/tracing.js';
 import { describeFailure, PermanentFailure } from './failure.js';
 import { createGraphileLogger } from './graphile-logger.js';
 import { Heartbeat, LOST_AFTER_MS } from './heartbeat.js';
@@ -38,6 +40,7 @@ export class JobsWorker implements BeforeApplicationShutdown {
     private readonly registry: Registry,
     private readonly jobs: JobsRepository,
     private readonly config: Config,
+    private readonly metrics: Metrics,
     @Log() private readonly logger: Logger,
   ) {
     this.repeats = new Repeats(logger);
@@ -141,13 +144,21 @@ export class JobsWorker implements BeforeApplicationShutdown {
         attempt,
         durationMs: Math.round(performance.now() - began),
       });
+      const observe = (outcome: 'done' | 'failed' | 'dead'): void => {
+        this.metrics.observeJob(task, outcome, (performance.now() - began) / 1000);
+      };
       try {
-        await handler(payload as object, { attempt, maxAttempts });
+        const attributes = { 'stoa.job.id': id, 'stoa.job.attempt': attempt };
+        await inSpan(`job ${task}`, SpanKind.CONSUMER, attributes, () =>
+          handler(payload as object, { attempt, maxAttempts }),
+        );
+        observe('done');
         this.logger.info({ ...facts(), outcome: 'done' }, 'Job done');
       } catch (error) {
         const reason = describeFailure(error, payload);
         const permanent = error instanceof PermanentFailure;
         const isDead = permanent || attempt >= maxAttempts;
+        observe(isDead ? 'dead' : 'failed');
         this.logger.warn(
           { ...facts(), outcome: isDead ? 'dead' : 'failed', reason, ...(!permanent && { at: framesOf(error) }) },
           isDead ? 'Job failed for good' : 'Job failed, to be tried again',

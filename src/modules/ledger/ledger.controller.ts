@@ -3,6 +3,7 @@ import { ApiTags } from '@nestjs/swagger';
 import type { Page } from '../../database/paging.js';
 import { Created } from '../../http/created.js';
 import { ApiId, CurrentUser, Id, Requires } from '../../http/decorators.js';
+import { Key, type KeyFor, SharesTransaction } from '../../http/idempotency.interceptor.js';
 import { filtersOf } from '../../http/list-query.dto.js';
 import { Answers } from '../../http/openapi.js';
 import type { Principal } from '../../permissions.js';
@@ -21,6 +22,7 @@ import {
   TransferView,
 } from './ledger.dto.js';
 import { LedgerService } from './ledger.service.js';
+import type { Transfer } from './transfer.entity.js';
 
 @ApiTags('Ledger')
 @Controller()
@@ -77,10 +79,14 @@ export class LedgerController {
 
   /** Send money to another account */
   @Post('transfers')
+  @SharesTransaction()
   @Answers(201, TransferView, { fails: ['INSUFFICIENT_FUNDS', 'CURRENCY_MISMATCH'] })
-  async transfer(@Body() body: TransferDto, @CurrentUser() user: Principal): Promise<Created<TransferView>> {
-    const transfer = await this.ledger.transfer(body, user);
-    return new Created(`/transfers/${transfer.id}`, toTransfer(transfer));
+  async transfer(
+    @Body() body: TransferDto,
+    @CurrentUser() user: Principal,
+    @Key() key: KeyFor,
+  ): Promise<Created<TransferView>> {
+    return transferred(await this.ledger.transfer(body, user, key(transferred)));
   }
 
   /** Get a transfer */
@@ -96,7 +102,9 @@ export class LedgerController {
   @Requires('admin')
   @Answers(201, TransferView)
   async deposit(@Body() body: DepositDto, @CurrentUser() user: Principal): Promise<Created<TransferView>> {
-    const transfer = await this.ledger.deposit(body, user);
-    return new Created(`/transfers/${transfer.id}`, toTransfer(transfer));
+    return transferred(await this.ledger.deposit(body, user));
   }
 }
+
+const transferred = (transfer: Transfer): Created<TransferView> =>
+  new Created(`/transfers/${transfer.id}`, toTransfer(transfer));

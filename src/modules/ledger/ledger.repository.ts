@@ -74,15 +74,16 @@ export class AccountsRepository extends Repository<Account> {
     return (await find()) ?? id;
   }
 
-  /** Both accounts, locked in the order of their ids, which all who lock two accounts keep: nobody waits in a circle. */
-  async lockBoth(ids: readonly [string, string]): Promise<Account[]> {
-    const manager = await this.manager();
-    return manager
-      .createQueryBuilder(Account, 'account')
-      .whereInIds(ids)
-      .orderBy('account.id')
-      .setLock('for_no_key_update')
-      .getMany();
+  /** Locked in the order of their ids, which all who lock more than one account keep: nobody waits in a circle. */
+  async lockAll(ids: readonly string[]): Promise<Map<string, Account>> {
+    const rows = await this.prepared<Account>(
+      'lock accounts',
+      `SELECT id, kind, user_id AS "userId", currency, balance, entries, created_at AS "createdAt",
+              closed_at AS "closedAt"
+         FROM accounts WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE`,
+      [ids],
+    );
+    return new Map(rows.map((row) => [row.id, Object.assign(new Account(), row)]));
   }
 
   async findEntries(accountId: string, request: PageRequest, caller: string): Promise<Page<LedgerEntry>> {
@@ -106,6 +107,38 @@ export class AccountsRepository extends Repository<Account> {
     );
   }
 
+  /**
+   * What is wrong with the newest transfers and the accounts that they touch, seen at one moment: a transfer has two
+   * entries, which cancel each other out, and an account stands where its last entry has left it.
+   */
+  async faultsOfNewest(limit: number): Promise<string[]> {
+    const rows = await this.query<{ fault: string }>(
+      `WITH newest AS (SELECT * FROM transfers ORDER BY id DESC LIMIT $1),
+            touched AS (SELECT from_account_id AS id FROM newest UNION SELECT to_account_id FROM newest)
+       SELECT format('transfer %s', newest.id) AS fault
+         FROM newest CROSS JOIN LATERAL (
+           SELECT count(*) AS entries,
+                  count(*) FILTER (
+                    WHERE (account_id, entry.amount) IN
+                            ((from_account_id, -newest.amount), (to_account_id, newest.amount))
+                  ) AS right_ones
+             FROM ledger_entries AS entry WHERE transfer_id = newest.id
+         ) AS written
+        WHERE entries <> 2 OR right_ones <> 2
+       UNION ALL
+       SELECT format('account %s', account.id)
+         FROM accounts AS account LEFT JOIN LATERAL (
+           SELECT position, balance_after FROM ledger_entries WHERE account_id = account.id
+            ORDER BY position DESC LIMIT 1
+         ) AS last ON true
+        WHERE account.id = ANY (ARRAY(SELECT id FROM touched))
+          AND ((last.position, last.balance_after) IS DISTINCT FROM (account.entries, account.balance)
+               OR account.kind = 'user' AND account.balance < 0)`,
+      [limit],
+    );
+    return rows.map(({ fault }) => fault);
+  }
+
   /** Locked in the order that all keep, so that no money arrives between the question and what follows from it. */
   async lockOwned(userId: string): Promise<Account[]> {
     return (await this.manager())
@@ -123,14 +156,29 @@ export class TransfersRepository extends Repository<Transfer> {
     super(unitOfWork, Transfer);
   }
 
-  /** Writes the transfer and its two entries; the database adds them to the balances. */
-  async post(transfer: Transfer): Promise<void> {
-    await this.create(transfer);
-    const { id, fromAccountId, toAccountId, amount, createdAt } = transfer;
-    await this.query(
+  /** Writes the transfers and the two entries of each; the database adds them to the balances. */
+  async post(transfers: readonly Transfer[]): Promise<void> {
+    if (transfers.length === 0) return;
+    await this.prepared(
+      'create transfers',
+      `INSERT INTO transfers (id, kind, from_account_id, to_account_id, amount, currency, note, created_by, created_at)
+       SELECT id, kind, "fromAccountId", "toAccountId", amount, currency, note, "createdBy", "createdAt"
+         FROM json_to_recordset($1) AS given
+           (id uuid, kind text, "fromAccountId" uuid, "toAccountId" uuid, amount bigint, currency text, note text,
+            "createdBy" uuid, "createdAt" timestamptz)`,
+      [JSON.stringify(transfers)],
+    );
+    const entries = transfers.flatMap(({ id, fromAccountId, toAccountId, amount, createdAt }) => [
+      { id: uuid(), transferId: id, accountId: fromAccountId, amount: -amount, createdAt },
+      { id: uuid(), transferId: id, accountId: toAccountId, amount, createdAt },
+    ]);
+    await this.prepared(
+      'create ledger entries',
       `INSERT INTO ledger_entries (id, transfer_id, account_id, amount, created_at)
-       VALUES ($1, $3, $4, -($6::bigint), $7), ($2, $3, $5, $6, $7)`,
-      [uuid(), uuid(), id, fromAccountId, toAccountId, amount, createdAt],
+       SELECT id, "transferId", "accountId", amount, "createdAt"
+         FROM json_to_recordset($1) AS given
+           (id uuid, "transferId" uuid, "accountId" uuid, amount bigint, "createdAt" timestamptz)`,
+      [JSON.stringify(entries)],
     );
   }
 }

@@ -1,5 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Page, PageRequest } from '../../database/paging.js';
+import { GroupCommit, outcomeOf } from '../../database/group-commit.js';
+import { IdempotencyKeys, type Keyed } from '../../database/idempotency.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { ForbiddenError, ValidationError } from '../../errors.js';
 import { assertMay, may, type Principal } from '../../permissions.js';
@@ -28,17 +30,23 @@ interface Movement {
   amount: number;
   note?: string | undefined;
   by: string;
+  key?: Keyed<Transfer> | undefined;
 }
 
 /** Money: double entry, where every transfer takes from one account what it gives to another. */
 @Injectable()
 export class LedgerService {
+  private readonly transferring: GroupCommit<Movement, Transfer>;
+
   constructor(
     private readonly accounts: AccountsRepository,
     private readonly transfers: TransfersRepository,
     private readonly events: EventsService,
+    private readonly keys: IdempotencyKeys,
     private readonly unitOfWork: UnitOfWork,
-  ) {}
+  ) {
+    this.transferring = new GroupCommit(unitOfWork, (movements) => this.moveAll(movements));
+  }
 
   /** @throws AccountExists */
   open(currency: string, by: Principal): Promise<Account> {
@@ -71,14 +79,19 @@ export class LedgerService {
     return this.accounts.trialBalance();
   }
 
-  /** @throws ValidationError, ForbiddenError, InsufficientFunds, CurrencyMismatch */
+  /**
+   * Transfers that come at the same time share a transaction, and each has its own outcome.
+   *
+   * @param key recorded in the same transaction
+   * @throws ValidationError, ForbiddenError, InsufficientFunds, CurrencyMismatch
+   */
   async transfer(
     given: { fromAccountId: string; toAccountId: string; amount: number; note?: string },
     by: Principal,
+    key?: Keyed<Transfer>,
   ): Promise<Transfer> {
     if (given.fromAccountId === given.toAccountId) throw ValidationError.of('toAccountId', 'must be another account');
-    await this.assertOwn('fromAccountId', given.fromAccountId, by);
-    return this.unitOfWork.run(() => this.move({ ...given, kind: 'transfer', by: by.id }));
+    return this.transferring.of({ ...given, kind: 'transfer', by: by.id, key });
   }
 
   /** Brings money in from the outside world. @throws ValidationError */
@@ -158,29 +171,57 @@ export class LedgerService {
     return account;
   }
 
-  private async move({ kind, fromAccountId, toAccountId, amount, note, by }: Movement): Promise<Transfer> {
-    const locked = await this.accounts.lockBoth([fromAccountId, toAccountId]);
-    const from = locked.find(({ id }) => id === fromAccountId);
-    const to = locked.find(({ id }) => id === toAccountId);
-    if (from === undefined) throw ValidationError.of('fromAccountId', 'is not an account');
-    if (to === undefined) throw ValidationError.of('toAccountId', 'is not an account');
-    if (kind === 'transfer' && (to.kind !== 'user' || to.closedAt !== null))
-      throw ValidationError.of('toAccountId', 'is not an account');
-    if (from.closedAt !== null || to.closedAt !== null) throw new AccountClosed();
-    if (from.currency !== to.currency) throw new CurrencyMismatch(from.currency, to.currency);
-    from.assertTakes(-amount);
-    to.assertTakes(amount);
-    const transfer = Transfer.of({
-      kind,
-      fromAccountId,
-      toAccountId,
-      amount,
-      currency: from.currency,
-      note: note ?? null,
-      createdBy: by,
-    });
-    await this.transfers.post(transfer);
-    await this.events.record('transfer.created', transfer, toTransfer(transfer));
-    return transfer;
+  private async move(movement: Movement): Promise<Transfer> {
+    const [outcome] = await this.moveAll([movement]);
+    if (outcome instanceof Error) throw outcome;
+    return outcome as Transfer;
   }
+
+  /** An error in the place of each movement that is refused. */
+  private async moveAll(movements: readonly Movement[]): Promise<(Transfer | Error)[]> {
+    const taken = await this.keys.claimAll(movements.map(({ key }) => key?.claim));
+    const accounts = await this.accounts.lockAll(
+      movements.flatMap(({ fromAccountId, toAccountId }) => [fromAccountId, toAccountId]),
+    );
+    const outcomes = movements.map((movement, at) => taken[at] ?? outcomeOf(() => draw(movement, accounts)));
+    const transfers = outcomes.filter((outcome) => outcome instanceof Transfer);
+    await this.transfers.post(transfers);
+    await this.events.recordAll(
+      'transfer.created',
+      transfers.map((transfer) => ({ resource: transfer, data: toTransfer(transfer) })),
+    );
+    await this.keys.recordAll(
+      movements.flatMap(({ key }, at) => {
+        const transfer = outcomes[at];
+        return key && transfer instanceof Transfer ? [{ claim: key.claim, answer: key.answerOf(transfer) }] : [];
+      }),
+    );
+    return outcomes;
+  }
+}
+
+/** Takes the amount from one account and gives it to the other, as far as those go that are held in memory. */
+function draw(movement: Movement, accounts: ReadonlyMap<string, Account>): Transfer {
+  const { kind, fromAccountId, toAccountId, amount, note, by } = movement;
+  const from = accounts.get(fromAccountId);
+  const to = accounts.get(toAccountId);
+  if (from === undefined) throw ValidationError.of('fromAccountId', 'is not an account');
+  if (kind === 'transfer' && from.userId !== by) throw new ForbiddenError('This account is not yours');
+  if (to === undefined || (kind === 'transfer' && (to.kind !== 'user' || to.closedAt !== null)))
+    throw ValidationError.of('toAccountId', 'is not an account');
+  if (from.closedAt !== null || to.closedAt !== null) throw new AccountClosed();
+  if (from.currency !== to.currency) throw new CurrencyMismatch(from.currency, to.currency);
+  from.assertTakes(-amount);
+  to.assertTakes(amount);
+  from.balance -= amount;
+  to.balance += amount;
+  return Transfer.of({
+    kind,
+    fromAccountId,
+    toAccountId,
+    amount,
+    currency: from.currency,
+    note: note ?? null,
+    createdBy: by,
+  });
 }

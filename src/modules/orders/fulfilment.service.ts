@@ -92,8 +92,8 @@ export class FulfilmentService implements OnModuleInit {
   }
 
   /**
-   * Before a user is erased: what they have not paid for is cancelled; money that they hold and orders that they still
-   * have coming keep them.
+   * Before a user is erased: what they have not paid for is cancelled, and what they wrote on their orders is blanked;
+   * money that they hold and orders that they still have coming keep them.
    *
    * @throws OrdersUndelivered, AccountNotEmpty
    */
@@ -106,6 +106,7 @@ export class FulfilmentService implements OnModuleInit {
         order.cancel();
       });
     }
+    await this.journal.forget(userId);
     await this.catalogue.putBack(open.flatMap(({ items }) => items));
     await this.ledger.close(userId);
   }

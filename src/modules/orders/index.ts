@@ -1,4 +1,4 @@
 export type { Order } from './order.entity.js';
 export { OrderView, PlaceOrderDto, toOrder } from './orders.dto.js';
 export { OrdersModule } from './orders.module.js';
-export { OrdersService, type PlaceOrder } from './orders.service.js';
+export { PlacingService, type PlaceOrder } from './placing.service.js';

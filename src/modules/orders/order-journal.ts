@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { EventsService, type EventType } from '../events/index.js';
+import { EVENT_TYPES, EventsService, type EventType } from '../events/index.js';
 import type { Order, OrderStatus } from './order.entity.js';
 import { toOrder } from './orders.dto.js';
 import { OrderNotFound } from './orders.errors.js';
@@ -20,6 +20,8 @@ const EVENTS: Readonly<Record<Exclude<OrderStatus, 'pending'>, EventType>> = {
   refunded: 'order.refunded',
 };
 
+const ORDER_EVENTS = EVENT_TYPES.filter((type) => type.startsWith('order.'));
+
 /** Writes orders, so that no change of one goes without its line in the history and its event. */
 @Injectable()
 export class OrderJournal {
@@ -36,10 +38,14 @@ export class OrderJournal {
     return order;
   }
 
-  async add(order: Order, cause: Cause): Promise<void> {
-    await this.orders.create(order);
-    await this.note(order, null, cause);
-    await this.events.record('order.created', order, toOrder(order));
+  /** Writes new orders, each with who placed it. */
+  async addAll(placed: readonly { order: Order; by: string }[]): Promise<void> {
+    await this.orders.createAll(placed.map(({ order }) => order));
+    await this.changes.createAll(placed.map(({ order, by }) => StatusChange.of(order, null, by, null)));
+    await this.events.recordAll(
+      'order.created',
+      placed.map(({ order }) => ({ resource: order, data: toOrder(order) })),
+    );
   }
 
   /** Lets `change` do its work on an order that is locked, and writes what became of it. */
@@ -49,11 +55,12 @@ export class OrderJournal {
     const { status, note, metadata, updatedAt, version } = order;
     await this.orders.update(order.id, { status, note, metadata, updatedAt, version });
     const moved = status !== from && status !== 'pending';
-    if (moved) await this.note(order, from, cause);
+    if (moved) await this.changes.create(StatusChange.of(order, from, cause.by, cause.reason ?? null));
     await this.events.record(moved ? EVENTS[status] : 'order.updated', order, toOrder(order));
   }
 
-  private async note(order: Order, from: OrderStatus | null, { by, reason }: Cause): Promise<void> {
-    await this.changes.create(StatusChange.of(order, from, by, reason ?? null));
+  /** Blanks what a user wrote on their orders, who is being erased. Events that tell of it stay, without it. */
+  async forget(userId: string): Promise<void> {
+    await this.events.redact(await this.orders.blank(userId), ORDER_EVENTS, { note: null, metadata: {} });
   }
 }

@@ -1,8 +1,10 @@
 import { Body, Controller, Get, Patch, Post, Query } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
+import type { JsonView } from '../../database/json-view.js';
 import type { Page } from '../../database/paging.js';
 import { Created } from '../../http/created.js';
 import { ApiId, CurrentUser, Id, Requires } from '../../http/decorators.js';
+import { Key, type KeyFor, SharesTransaction } from '../../http/idempotency.interceptor.js';
 import { filtersOf } from '../../http/list-query.dto.js';
 import { Answers } from '../../http/openapi.js';
 import { byVersion, IfMatch, Tagged } from '../../http/preconditions.js';
@@ -29,25 +31,31 @@ import {
   toStatusChange,
   UpdateOrderDto,
 } from './orders.dto.js';
-import { OrdersService } from './orders.service.js';
+import { OrdersService, type ShownOrder } from './orders.service.js';
 import { PaymentsService } from './payments.service.js';
+import { PlacingService } from './placing.service.js';
 
 @ApiTags('Orders')
 @Controller()
 export class OrdersController {
   constructor(
     private readonly orders: OrdersService,
+    private readonly placing: PlacingService,
     private readonly payments: PaymentsService,
     private readonly fulfilment: FulfilmentService,
   ) {}
 
   /** Place an order */
   @Post('orders')
+  @SharesTransaction()
   @Tagged(byVersion)
   @Answers(201, OrderView, { fails: ['INSUFFICIENT_STOCK'] })
-  async place(@Body() body: PlaceOrderDto, @CurrentUser() user: Principal): Promise<Created<OrderView>> {
-    const order = await this.orders.place(user.id, body);
-    return new Created(`/orders/${order.id}`, toOrder(order));
+  async place(
+    @Body() body: PlaceOrderDto,
+    @CurrentUser() user: Principal,
+    @Key() key: KeyFor,
+  ): Promise<Created<OrderView>> {
+    return placed(await this.placing.place(user.id, body, user.id, key(placed)));
   }
 
   /**
@@ -56,7 +64,7 @@ export class OrdersController {
    */
   @Get('orders')
   @Answers(200, [ListedOrderView])
-  async list(@Query() query: OrdersQuery, @CurrentUser() user: Principal): Promise<Page<ListedOrderView>> {
+  async list(@Query() query: OrdersQuery, @CurrentUser() user: Principal): Promise<Page<JsonView | ListedOrderView>> {
     const { include, ...filters } = filtersOf(query);
     const page = await this.orders.list(filters, query, user);
     return this.show(page, include, user);
@@ -67,8 +75,8 @@ export class OrdersController {
   @ApiId()
   @Tagged(byVersion)
   @Answers(200, OrderView)
-  async get(@Id() id: string, @CurrentUser() user: Principal): Promise<OrderView> {
-    return toOrder(await this.orders.get(id, user));
+  get(@Id() id: string, @CurrentUser() user: Principal): Promise<JsonView> {
+    return this.orders.show(id, user);
   }
 
   /** Change the note or metadata of a pending order */
@@ -183,7 +191,7 @@ export class OrdersController {
     @Id() id: string,
     @Query() query: OrdersQuery,
     @CurrentUser() user: Principal,
-  ): Promise<Page<ListedOrderView>> {
+  ): Promise<Page<JsonView | ListedOrderView>> {
     const { include, ...filters } = filtersOf(query);
     const page = await this.orders.listOf(id, filters, query, user);
     return this.show(page, include, user);
@@ -199,13 +207,18 @@ export class OrdersController {
     @Body() body: PlaceOrderDto,
     @CurrentUser() user: Principal,
   ): Promise<Created<OrderView>> {
-    const order = await this.orders.placeFor(id, body, user);
-    return new Created(`/orders/${order.id}`, toOrder(order));
+    return placed(await this.placing.placeFor(id, body, user));
   }
 
-  private async show(page: Page<Order>, include: 'user' | undefined, by: Principal): Promise<Page<ListedOrderView>> {
-    if (include === undefined) return page.map(toOrder);
+  private async show(
+    page: Page<ShownOrder>,
+    include: 'user' | undefined,
+    by: Principal,
+  ): Promise<Page<JsonView | ListedOrderView>> {
+    if (include === undefined) return page.map(({ view }) => view);
     const buyers = await this.orders.buyersOf(page.items, by);
-    return page.map((order) => toListedOrder(order, buyers.get(order.userId)));
+    return page.map(({ userId, view }) => toListedOrder(JSON.parse(view.text) as OrderView, buyers.get(userId)));
   }
 }
+
+const placed = (order: Order): Created<OrderView> => new Created(`/orders/${order.id}`, toOrder(order));

@@ -293,8 +293,8 @@ export function toOrder(order: Order): OrderView {
   };
 }
 
-export function toListedOrder(order: Order, user: UserName | undefined): ListedOrderView {
-  return Object.assign(toOrder(order), user && { user: { id: user.id, email: user.email, name: user.name } });
+export function toListedOrder(order: OrderView, user: UserName | undefined): ListedOrderView {
+  return Object.assign(order, user && { user: { id: user.id, email: user.email, name: user.name } });
 }
 
 export function toStatusChange({ fromStatus, toStatus, changedBy, reason, createdAt }: StatusChange): StatusChangeView {

@@ -19,12 +19,14 @@ import {
 } from './orders.repository.js';
 import { OrdersService } from './orders.service.js';
 import { PaymentsService } from './payments.service.js';
+import { PlacingService } from './placing.service.js';
 
 @Module({
   imports: [CatalogueModule, EventsModule, JobsModule, LedgerModule, UsersModule],
   controllers: [OrdersController, CustomersController],
   providers: [
     OrdersService,
+    PlacingService,
     PaymentsService,
     FulfilmentService,
     OrderJournal,
@@ -36,6 +38,6 @@ import { PaymentsService } from './payments.service.js';
     CustomersService,
     CustomersRepository,
   ],
-  exports: [OrdersService],
+  exports: [PlacingService],
 })
 export class OrdersModule {}

@@ -1,7 +1,10 @@
 import { Injectable } from '@nestjs/common';
 import { NIL } from 'uuid';
+import { Gather } from '../../database/gather.js';
+import { jsonObject, jsonOrNull, jsonPlain, jsonText, jsonTime, JsonView } from '../../database/json-view.js';
 import { type ListDefinition, Page, type PageRequest, Pager } from '../../database/paging.js';
 import { Repository } from '../../database/repository.js';
+import { Select } from '../../database/select.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { ConflictError } from '../../errors.js';
 import { Order, OrderItem, type OrderStatus } from './order.entity.js';
@@ -19,24 +22,74 @@ export interface OrderFilters {
   createdTo?: Date;
 }
 
+/** An order as the API shows it, and whose it is. */
+export interface ShownOrder {
+  id: string;
+  userId: string;
+  view: JsonView;
+}
+
 export interface Overdue {
   id: string;
   expiresAt: Date;
 }
 
-const LIST: ListDefinition<Order> = {
+const LIST: ListDefinition<ShownOrder> = {
   name: 'orders',
   sortKeys: {
-    createdAt: { sql: 'order.createdAt', type: 'timestamptz', of: (order) => order.createdAt },
-    updatedAt: { sql: 'order.updatedAt', type: 'timestamptz', of: (order) => order.updatedAt },
-    total: { sql: 'order.total', type: 'bigint', of: (order) => order.total },
+    createdAt: { sql: 'orders.created_at', type: 'timestamptz' },
+    updatedAt: { sql: 'orders.updated_at', type: 'timestamptz' },
+    total: { sql: 'orders.total', type: 'bigint' },
   },
   defaultSort: { by: 'createdAt', order: 'desc' },
 };
 
+const SHOWN_ITEM = jsonObject({
+  id: jsonPlain('item.id'),
+  productId: jsonPlain('product_id'),
+  sku: jsonText('sku'),
+  name: jsonText('name'),
+  quantity: 'quantity',
+  unitPrice: 'unit_price',
+  total: 'item.total',
+});
+
+/** What `toOrder` makes of an order. */
+const SHOWN = `id, user_id AS "userId", version, ${jsonObject({
+  id: jsonPlain('id'),
+  number: jsonPlain('number'),
+  userId: jsonPlain('user_id'),
+  status: jsonPlain('status'),
+  currency: jsonPlain('currency'),
+  total: 'total',
+  items: `'[' || coalesce((
+    SELECT string_agg(${SHOWN_ITEM}, ',' ORDER BY position) FROM order_items AS item WHERE order_id = orders.id), '') || ']'`,
+  note: jsonOrNull(jsonText('note')),
+  metadata: 'metadata',
+  createdAt: jsonTime('created_at'),
+  updatedAt: jsonTime('updated_at'),
+  expiresAt: jsonOrNull(`CASE WHEN status = 'pending' THEN ${jsonTime('expires_at')} END`),
+  version: 'version',
+})} AS text`;
+
+interface ShownRow {
+  id: string;
+  userId: string;
+  version: number;
+  text: string;
+}
+
+const toShown = ({ id, userId, version, text }: ShownRow): ShownOrder => ({
+  id,
+  userId,
+  view: new JsonView(text, version),
+});
+
 /** An order always comes with its items. */
 @Injectable()
 export class OrdersRepository extends Repository<Order> {
+  private readonly reads = new Gather<ShownOrder>((ids) => this.read(ids));
+
   constructor(
     unitOfWork: UnitOfWork,
     private readonly pager: Pager,
@@ -48,30 +101,54 @@ export class OrdersRepository extends Repository<Order> {
     return this.withItems(await super.findById(id));
   }
 
+  /** Orders that are asked for at the same time are read by one statement. */
+  async findShown(id: string): Promise<ShownOrder | undefined> {
+    return this.reads.of(id);
+  }
+
   override async lockById(id: string): Promise<Order | null> {
     return this.withItems(await super.lockById(id));
   }
 
-  override async create(order: Order): Promise<Order> {
-    const { items, ...row } = order;
-    await super.create(row as Order);
-    await (await this.manager()).insert(OrderItem, items);
-    return order;
+  /** Writes new orders with their items, all in one statement: so many cost hardly more than one. */
+  async createAll(orders: readonly Order[]): Promise<void> {
+    if (orders.length === 0) return;
+    await this.prepared(
+      'create orders',
+      `WITH placed AS (
+         INSERT INTO orders (id, number, user_id, status, currency, total, note, metadata, created_at, updated_at,
+                             expires_at, version)
+         SELECT id, number, "userId", status, currency, total, note, metadata, "createdAt", "updatedAt",
+                "expiresAt", version
+           FROM json_to_recordset($1) AS given
+             (id uuid, number text, "userId" uuid, status text, currency text, total bigint, note text, metadata jsonb,
+              "createdAt" timestamptz, "updatedAt" timestamptz, "expiresAt" timestamptz, version integer)
+       )
+       INSERT INTO order_items (id, order_id, position, product_id, sku, name, quantity, unit_price, total)
+       SELECT id, "orderId", position, "productId", sku, name, quantity, "unitPrice", total
+         FROM json_to_recordset($2) AS given
+           (id uuid, "orderId" uuid, position smallint, "productId" uuid, sku text, name text, quantity integer,
+            "unitPrice" bigint, total bigint)`,
+      [JSON.stringify(orders.map(({ items: _, ...row }) => row)), JSON.stringify(orders.flatMap(({ items }) => items))],
+    );
   }
 
-  async findPage(filters: OrderFilters, request: PageRequest, caller: string): Promise<Page<Order>> {
-    const query = (await this.manager()).createQueryBuilder(Order, 'order');
-    const { status, userId, currency, minTotal, maxTotal, createdFrom, createdTo } = filters;
-    if (status !== undefined) query.andWhere('order.status = :status', { status });
-    if (userId !== undefined) query.andWhere('order.userId = :userId', { userId });
-    if (currency !== undefined) query.andWhere('order.currency = :currency', { currency });
-    if (minTotal !== undefined) query.andWhere('order.total >= :minTotal', { minTotal });
-    if (maxTotal !== undefined) query.andWhere('order.total <= :maxTotal', { maxTotal });
-    if (createdFrom !== undefined) query.andWhere('order.createdAt >= :createdFrom', { createdFrom });
-    if (createdTo !== undefined) query.andWhere('order.createdAt < :createdTo', { createdTo });
-    const page = await this.pager.page(query, LIST, request, [filters, caller]);
-    await this.loadItems(page.items);
-    return page;
+  async findPage(filters: OrderFilters, request: PageRequest, caller: string): Promise<Page<ShownOrder>> {
+    const { userId, status, currency, minTotal, maxTotal, createdFrom, createdTo } = filters;
+    const query = new Select<ShownRow, ShownOrder>(
+      (sql, values) => (isPlain(filters, request) ? this.preparedAs(sql, values) : this.query(sql, values)),
+      SHOWN,
+      'orders',
+      toShown,
+    );
+    if (status !== undefined) query.andWhere('status = :status', { status });
+    if (userId !== undefined) query.andWhere('user_id = :userId', { userId });
+    if (currency !== undefined) query.andWhere('currency = :currency', { currency });
+    if (minTotal !== undefined) query.andWhere('total >= :minTotal', { minTotal });
+    if (maxTotal !== undefined) query.andWhere('total <= :maxTotal', { maxTotal });
+    if (createdFrom !== undefined) query.andWhere('created_at >= :createdFrom', { createdFrom });
+    if (createdTo !== undefined) query.andWhere('created_at < :createdTo', { createdTo });
+    return this.pager.page(query, LIST, request, [filters, caller]);
   }
 
   /** Locked in the order of their ids. */
@@ -86,6 +163,16 @@ export class OrdersRepository extends Repository<Order> {
       .getMany();
     await this.loadItems(orders);
     return orders;
+  }
+
+  /** Blanks what a user wrote on their orders. @returns the ids of those that bore anything */
+  async blank(userId: string): Promise<string[]> {
+    const rows = await this.query<{ id: string }>(
+      `UPDATE orders SET note = NULL, metadata = '{}', version = version + 1, updated_at = now()
+        WHERE user_id = $1 AND (note IS NOT NULL OR metadata <> '{}') RETURNING id`,
+      [userId],
+    );
+    return rows.map(({ id }) => id);
   }
 
   /** Pending orders whose time is up, those that wait longest first, after the one that was last seen. */
@@ -111,6 +198,15 @@ export class OrdersRepository extends Repository<Order> {
     return this.withItems(order);
   }
 
+  private async read(ids: readonly string[]): Promise<Map<string, ShownOrder>> {
+    const rows = await this.prepared<ShownRow>(
+      'read orders',
+      `SELECT ${SHOWN} FROM orders WHERE id = ANY ($1::uuid[])`,
+      [ids],
+    );
+    return new Map(rows.map((row) => [row.id, toShown(row)]));
+  }
+
   private async withItems(order: Order | null): Promise<Order | null> {
     if (order !== null) await this.loadItems([order]);
     return order;
@@ -130,6 +226,11 @@ export class OrdersRepository extends Repository<Order> {
   }
 }
 
+/** With other filters than the user the best plan differs with what they are given. */
+function isPlain({ userId: _, ...others }: OrderFilters, { page }: PageRequest): boolean {
+  return page === undefined && (Object.values(others) as unknown[]).every((other) => other === undefined);
+}
+
 const HISTORY: ListDefinition<StatusChange> = {
   name: 'order history',
   sortKeys: { createdAt: { sql: 'change.version', type: 'bigint', of: (change) => change.version } },
@@ -143,6 +244,19 @@ export class StatusChangesRepository extends Repository<StatusChange> {
     private readonly pager: Pager,
   ) {
     super(unitOfWork, StatusChange);
+  }
+
+  async createAll(changes: readonly StatusChange[]): Promise<void> {
+    if (changes.length === 0) return;
+    await this.prepared(
+      'create order status changes',
+      `INSERT INTO order_status_changes (id, order_id, version, from_status, to_status, changed_by, reason, created_at)
+       SELECT id, "orderId", version, "fromStatus", "toStatus", "changedBy", reason, "createdAt"
+         FROM json_to_recordset($1) AS given
+           (id uuid, "orderId" uuid, version integer, "fromStatus" text, "toStatus" text, "changedBy" uuid, reason text,
+            "createdAt" timestamptz)`,
+      [JSON.stringify(changes)],
+    );
   }
 
   async findPage(orderId: string, request: PageRequest, caller: string): Promise<Page<StatusChange>> {

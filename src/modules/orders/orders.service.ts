@@ -1,56 +1,29 @@
 import { Injectable } from '@nestjs/common';
-import { Config } from '../../config.js';
+import type { JsonView } from '../../database/json-view.js';
 import type { Page, PageRequest } from '../../database/paging.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { ForbiddenError, ValidationError } from '../../errors.js';
 import { assertMay, may, type Principal } from '../../permissions.js';
 import { anyVersion, type VersionCheck } from '../../versions.js';
-import { CatalogueService } from '../catalogue/index.js';
 import { type UserName, UsersService } from '../users/index.js';
 import { OrderJournal } from './order-journal.js';
-import { Order, type OrderExtras } from './order.entity.js';
+import type { Order, OrderExtras } from './order.entity.js';
 import { OrderNotFound } from './orders.errors.js';
-import { type OrderFilters, OrdersRepository, StatusChangesRepository } from './orders.repository.js';
+import { type OrderFilters, OrdersRepository, type ShownOrder, StatusChangesRepository } from './orders.repository.js';
 import type { StatusChange } from './status-change.entity.js';
 
-export interface PlaceOrder extends OrderExtras {
-  items: { productId: string; quantity: number }[];
-}
+export type { ShownOrder };
 
-/** Places orders and tells of them. */
+/** Tells of orders, and changes what is said about them. */
 @Injectable()
 export class OrdersService {
   constructor(
     private readonly orders: OrdersRepository,
     private readonly changes: StatusChangesRepository,
     private readonly journal: OrderJournal,
-    private readonly catalogue: CatalogueService,
     private readonly users: UsersService,
     private readonly unitOfWork: UnitOfWork,
-    private readonly config: Config,
   ) {}
-
-  /**
-   * Takes stock and records the order, its history and its event: all or nothing.
-   *
-   * @param by who places it, where that is not the user themselves
-   * @throws ValidationError, InsufficientStock, CurrenciesDiffer
-   */
-  place(userId: string, { items, note, metadata }: PlaceOrder, by = userId): Promise<Order> {
-    return this.unitOfWork.run(async () => {
-      const lines = await this.catalogue.take(items);
-      const order = Order.place(userId, lines, { note, metadata }, this.config.orderTtl);
-      await this.journal.add(order, { by });
-      return order;
-    });
-  }
-
-  /** For another, where the role permits it. @throws UserNotFound, ForbiddenError, and what `place` throws */
-  async placeFor(userId: string, order: PlaceOrder, by: Principal): Promise<Order> {
-    await this.users.get(userId, by);
-    assertMay(by, 'write', userId);
-    return this.place(userId, order, by.id);
-  }
 
   /** @throws OrderNotFound, ForbiddenError */
   async get(id: string, by: Principal): Promise<Order> {
@@ -60,8 +33,16 @@ export class OrdersService {
     return order;
   }
 
+  /** The same as the API shows it. @throws OrderNotFound, ForbiddenError */
+  async show(id: string, by: Principal): Promise<JsonView> {
+    const order = await this.orders.findShown(id);
+    if (order === undefined) throw new OrderNotFound();
+    assertMay(by, 'read', order.userId);
+    return order.view;
+  }
+
   /** One's own; everybody's for those who may read them. @throws ForbiddenError */
-  async list(filters: OrderFilters, page: PageRequest, by: Principal): Promise<Page<Order>> {
+  async list(filters: OrderFilters, page: PageRequest, by: Principal): Promise<Page<ShownOrder>> {
     if (may(by, 'read')) return this.orders.findPage(filters, page, by.id);
     if (filters.userId !== undefined && filters.userId !== by.id)
       throw new ForbiddenError('You may list your own orders only');
@@ -69,7 +50,7 @@ export class OrdersService {
   }
 
   /** @throws UserNotFound, ForbiddenError */
-  async listOf(userId: string, filters: OrderFilters, page: PageRequest, by: Principal): Promise<Page<Order>> {
+  async listOf(userId: string, filters: OrderFilters, page: PageRequest, by: Principal): Promise<Page<ShownOrder>> {
     await this.users.get(userId, by);
     if (filters.userId !== undefined && filters.userId !== userId) {
       if (!may(by, 'read')) throw new ForbiddenError('You may list your own orders only');
@@ -79,7 +60,7 @@ export class OrdersService {
   }
 
   /** Who placed these orders, by their id: for those who may read of everybody. @throws ForbiddenError */
-  async buyersOf(orders: readonly Order[], by: Principal): Promise<Map<string, UserName>> {
+  async buyersOf(orders: readonly ShownOrder[], by: Principal): Promise<Map<string, UserName>> {
     if (!may(by, 'read')) throw new ForbiddenError('Only moderators may include the user');
     return this.users.names([...new Set(orders.map(({ userId }) => userId))]);
   }

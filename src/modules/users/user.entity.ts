@@ -1,9 +1,7 @@
 import { Check, Column, Entity, Index, PrimaryColumn, Unique } from 'typeorm';
 import { v7 as uuid } from 'uuid';
+import { emailKeyOf } from '../../email-key.js';
 import type { Role } from '../../permissions.js';
-
-/** Two spellings of one address are one address: this is what is compared. */
-export const emailKeyOf = (email: string): string => email.normalize('NFC').toUpperCase().toLowerCase();
 
 /** Who somebody is, to others. */
 export interface UserName {

@@ -3,7 +3,8 @@ import { type ListDefinition, type Page, type PageRequest, Pager } from '../../d
 import { Repository } from '../../database/repository.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import type { Role } from '../../permissions.js';
-import { emailKeyOf, User, type UserName } from './user.entity.js';
+import { emailKeyOf } from '../../email-key.js';
+import { User, type UserName } from './user.entity.js';
 import { EmailTaken } from './users.errors.js';
 
 export interface UserFilters {
@@ -45,6 +46,18 @@ export class UsersRepository extends Repository<User> {
   override async findById(id: string): Promise<User | null> {
     const user = await super.findById(id);
     return user?.erasedAt === null ? user : null;
+  }
+
+  async findByIds(ids: readonly string[]): Promise<Map<string, User>> {
+    const rows = await this.prepared<User>(
+      'read users',
+      `SELECT id, email, email_key AS "emailKey", name, role, rights_version AS "rightsVersion",
+              email_verified AS "emailVerified", created_at AS "createdAt", updated_at AS "updatedAt",
+              erased_at AS "erasedAt", version
+         FROM users WHERE id = ANY ($1::uuid[]) AND erased_at IS NULL`,
+      [ids],
+    );
+    return new Map(rows.map((row) => [row.id, Object.assign(new User(), row)]));
   }
 
   override async lockById(id: string): Promise<User | null> {

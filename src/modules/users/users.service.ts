@@ -136,7 +136,7 @@ export class UsersService {
       await this.idempotency.forget(id, user.email ?? '');
       user.erase();
       await this.save(user, 'user.deleted');
-      await this.events.redact(id, PERSONAL_EVENTS, { email: '', name: user.name });
+      await this.events.redact([id], PERSONAL_EVENTS, { email: '', name: user.name });
       await this.tellOfRights(user);
     });
     await this.shown.forget(id);
@@ -205,6 +205,11 @@ export class UsersService {
   /** Who these are, in one question, the erased among them without an email. */
   names(ids: readonly string[]): Promise<Map<string, UserName>> {
     return this.users.findNames(ids);
+  }
+
+  /** Those that there are and that have not been erased, by their id. */
+  findAll(ids: readonly string[]): Promise<Map<string, User>> {
+    return this.users.findByIds(ids);
   }
 
   /** Null for an unknown or an erased one. */

@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Config } from '../../config.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
-import { Metrics } from '../../telemetry/metrics.js';
 import { EventsService, type FeedPosition } from '../events/index.js';
 import { DeliveriesRepository } from './deliveries.repository.js';
 import { Sender } from './sender.js';
@@ -22,14 +21,12 @@ export class Dispatcher {
     private readonly sender: Sender,
     private readonly unitOfWork: UnitOfWork,
     private readonly config: Config,
-    private readonly metrics: Metrics,
   ) {}
 
   /** One query where there is nothing new. Safe in any number of processes at once. */
   async dispatch(): Promise<void> {
     try {
       const isNews = this.position === undefined || (await this.events.after(this.position, 1)).length > 0;
-      if (!isNews) this.metrics.setWebhookLag(0);
       for (let found = isNews ? BATCH : 0; found === BATCH;) {
         const { position, events } = await this.unitOfWork.run(() => this.next());
         // Known only now that it is committed.
@@ -63,7 +60,6 @@ export class Dispatcher {
       await this.deliveries.add(deliveries, (this.config.webhookRetrySchedule[0] ?? 0) * 1000);
     }
     await this.webhooks.moveCursor(last);
-    this.metrics.setWebhookLag((Date.now() - last.createdAt.getTime()) / 1000);
     return { position: last, events: events.length };
   }
 }

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { Config } from '../../config.js';
 import { Log } from '../../telemetry/logger.js';
 import { Metrics } from '../../telemetry/metrics.js';
+import { inSpan, SpanKind } from '../../telemetry/tracing.js';
 import { type Event, EventsService } from '../events/index.js';
 import { Bookkeeper, type Result } from './bookkeeper.js';
 import { type Claimed, DeliveriesRepository } from './deliveries.repository.js';
@@ -124,7 +125,12 @@ export class Sender implements BeforeApplicationShutdown {
 
   private async send(delivery: Claimed, webhook: Webhook, event: Event | undefined): Promise<void> {
     const began = performance.now();
-    const result = await this.attempt(delivery, webhook, event);
+    const attributes = { 'stoa.webhook.delivery': delivery.id, 'stoa.event.type': delivery.eventType };
+    const result = await inSpan('webhook delivery', SpanKind.CLIENT, attributes, async (span) => {
+      const ended = await this.attempt(delivery, webhook, event);
+      if (ended.status !== null) span?.setAttribute('http.response.status_code', ended.status);
+      return ended;
+    });
     const seconds = (performance.now() - began) / 1000;
     if (result.attempted) {
       const outcome = result.error === null ? 'delivered' : result.state === 'dead' ? 'dead' : 'failed';

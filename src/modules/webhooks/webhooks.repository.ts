@@ -40,6 +40,26 @@ export class WebhooksRepository extends Repository<Webhook> {
       .getMany();
   }
 
+  /** How far the feed has been followed, and what is due, of each endpoint the first so many. */
+  async backlog(most: number): Promise<{ cursor: FeedPosition; due: number; oldestDueSeconds: number }> {
+    const [row] = await this.query<FeedPosition & { due: number; oldestDueSeconds: number }>(
+      `SELECT cursor.transaction_id AS "transactionId", cursor.event_id AS id, late.*
+         FROM webhook_cursor AS cursor, (
+           SELECT count(*) AS due,
+                  coalesce(extract(epoch FROM now() - min(delivery.next_attempt_at)), 0)::float8 AS "oldestDueSeconds"
+             FROM webhooks AS webhook CROSS JOIN LATERAL (
+               SELECT next_attempt_at FROM webhook_deliveries
+                WHERE webhook_id = webhook.id AND state = 'pending' AND next_attempt_at <= now()
+                ORDER BY next_attempt_at LIMIT $1
+             ) AS delivery
+         ) AS late`,
+      [most],
+    );
+    if (row === undefined) throw new Error('The cursor of the webhooks has lost its row');
+    const { transactionId, id, due, oldestDueSeconds } = row;
+    return { cursor: { transactionId, id }, due, oldestDueSeconds };
+  }
+
   /** How far the feed has been followed; `undefined` while another process holds it. */
   async lockCursor(): Promise<FeedPosition | undefined> {
     const [cursor] = await this.query<FeedPosition>(
