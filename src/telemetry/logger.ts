@@ -2,6 +2,7 @@ import { Inject, type LoggerService } from '@nestjs/common';
 import { type Logger, pino } from 'pino';
 import type { Config } from '../config.js';
 import { requestContext } from './request-context.js';
+import { traceIds } from './tracing.js';
 
 /** The logger itself, as a provider. */
 export const LOGGER = Symbol('logger');
@@ -34,7 +35,7 @@ export function createLogger(config: Config): Logger {
     redact: SECRETS.flatMap((path) => [path, path.startsWith('[') ? `*${path}` : `*.${path}`]),
     mixin: () => {
       const context = requestContext.getStore();
-      return context === undefined ? {} : { requestId: context.requestId };
+      return { ...(context !== undefined && { requestId: context.requestId }), ...traceIds() };
     },
     ...(forPeople && {
       transport: { target: 'pino-pretty', options: { ignore: 'requestId', translateTime: 'HH:MM:ss' } },
