@@ -20,12 +20,15 @@ export async function withServer(use) {
 }
 
 async function urlOf(server) {
+  const said = [];
   for await (const line of createInterface({ input: server.stdout })) {
-    const { msg, url } = JSON.parse(line);
+    said.push(line);
+    // Beside its log, it greets people.
+    const { msg, url } = line.startsWith('{') ? JSON.parse(line) : {};
     if (msg === 'Listening') {
       server.stdout.resume();
       return url;
     }
   }
-  throw new Error('The server ended before it listened');
+  throw new Error(`The server ended before it listened, and said:\n${said.join('\n')}`);
 }
