@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Mail, newestMailTo } from './mail.js';
 import { Contract } from './openapi.js';
 import { type LogLine, Server } from './server.js';
-import { query, type Row, withDatabase } from './sql.js';
+import { Holder, query, type Row, withDatabase } from './sql.js';
 
 jest.setTimeout(60_000);
 
@@ -179,6 +179,16 @@ export class App {
     return this.server!.kill();
   }
 
+  /** The process that it runs in now. */
+  get pid(): number {
+    return this.server!.pid;
+  }
+
+  /** Waits until it ends by itself, and returns its exit code. */
+  ended(): Promise<number | null> {
+    return this.server!.ended();
+  }
+
   /** Works the same jobs, in a process of its own. */
   startWorker(env: Readonly<Record<string, string>> = {}): Promise<Server> {
     return Server.startWorker({ ...this.settings, ...env });
@@ -199,6 +209,11 @@ export class App {
 
   sql(text: string, values?: unknown[]): Promise<Row[]> {
     return query(this.databaseUrl, text, values);
+  }
+
+  /** Runs a statement in a transaction that stays open, with all that it has locked, until it is let go. */
+  async hold(text: string, values: unknown[] = []): Promise<Holder> {
+    return Holder.of(this.databaseUrl, text, values);
   }
 
   /** Sends a request, and fails where the answer is not what the OpenAPI document promises. */
@@ -295,11 +310,16 @@ async function exchange(url: URL, method: string, options: RequestOptions = {}):
 }
 
 /** A database of its own, as it is after all migrations. Whoever made it drops it. */
-export async function cloneDatabase(): Promise<string> {
+export const cloneDatabase = (): Promise<string> => createDatabase((template) => template);
+
+/** A database of its own with nothing in it. Whoever made it drops it. */
+export const emptyDatabase = (): Promise<string> => createDatabase(() => 'template0');
+
+async function createDatabase(from: (template: string) => string): Promise<string> {
   const { TEST_SERVER_URL: server, TEST_TEMPLATE: template } = process.env;
   if (server === undefined || template === undefined) throw new Error('test/global-setup.ts has not run');
   const name = `${template.replace('template', 'test')}_${randomBytes(6).toString('hex')}`;
-  await query(server, `CREATE DATABASE ${name} TEMPLATE ${template}`);
+  await query(server, `CREATE DATABASE ${name} TEMPLATE ${from(template)}`);
   return withDatabase(server, name);
 }
 

@@ -113,6 +113,9 @@ const TABLE: Row[] = [
     }),
   },
   { route: 'GET /.well-known/jwks.json', statuses: [200, 200, 200, 200, 200] },
+  { route: 'GET /health', statuses: [200, 200, 200, 200, 200] },
+  { route: 'GET /health/live', statuses: [200, 200, 200, 200, 200] },
+  { route: 'GET /health/ready', statuses: [200, 200, 200, 200, 200] },
   { route: 'GET /products', statuses: [200, 200, 200, 200, 200] },
   { route: 'GET /products/{id}', statuses: [200, 200, 200, 200, 200], make: productPath() },
 
@@ -343,7 +346,7 @@ describe('authorisation', () => {
     const [method = '', template = ''] = route.split(' ');
     const { path = template, query, body } = await make({ app, owner, stranger, caller });
     const version = /^\/api\/v\d+(?=\/)/.exec(template)?.[0] ?? '/api/v1';
-    const whole = `${/^\/(api|\.well-known)\//.test(path) ? '' : version}${path}${query === undefined ? '' : `?${query}`}`;
+    const whole = `${/^\/(api|health|\.well-known)(\/|$)/.test(path) ? '' : version}${path}${query === undefined ? '' : `?${query}`}`;
     return app.request(method, whole, { ...(caller.token && { token: caller.token }), body });
   }
 

@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { transformFileSync } from '@swc/core';
 import pg from 'pg';
 import { startEmbeddedPostgres } from '../src/database/embedded-postgres.js';
+import { until } from './until.js';
 
 /** What the script below tells of the launcher that it runs. */
 interface Report {
@@ -473,10 +474,4 @@ async function cleanUp(folder: string): Promise<void> {
     if (basename(file) === 'postmaster.pid') await killServer(join(folder, file, '../..'), 'SIGQUIT');
   }
   fs.rmSync(folder, { recursive: true, force: true, maxRetries: 3 });
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  for (const deadline = Date.now() + 20_000; !condition(); await sleep(5)) {
-    if (Date.now() > deadline) throw new Error('It did not happen within 20 s.');
-  }
 }

@@ -31,6 +31,11 @@ export class Gate {
     return whole.href;
   }
 
+  /** How many are open, or being opened. */
+  get connections(): number {
+    return this.pairs.size;
+  }
+
   /** From now on nothing passes, and nobody is told: as behind a network that drops every packet. */
   silence(): void {
     this.isSilent = true;

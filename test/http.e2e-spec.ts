@@ -109,6 +109,10 @@ describe('HTTP', () => {
       expect(await allowed('PATCH', `/orders/${NOTHING}/payments`)).toBe('POST');
       expect(await allowed('POST', '/health/live')).toBe('GET, HEAD');
       expect(await allowed('DELETE', '/openapi.json')).toBe('GET, HEAD');
+      for (const method of ['PUT', 'PATCH', 'DELETE']) {
+        expect(await allowed(method, '/users/me')).toBe('GET, HEAD');
+        expect(await allowed(method, '/api/v2/users/me')).toBe('GET, HEAD');
+      }
     });
 
     it('a path that can not be decoded is 400', async () => {
@@ -200,6 +204,7 @@ describe('HTTP', () => {
       ['NUL in a name', '{"em\\u0000ail":"a@example.com"}'],
       ['__proto__', '{"email":"a@example.com","password":"x","__proto__":{"role":"admin"}}'],
       ['constructor', '{"email":"a@example.com","password":"x","constructor":{"prototype":{}}}'],
+      ['prototype', '{"email":"a@example.com","password":"x","prototype":1}'],
       ['nesting without end', `{"email":${'['.repeat(20_000)}${']'.repeat(20_000)}}`],
       ['an object for a text', '{"email":{"$ne":null},"password":{"$ne":null}}'],
       ['a list for a text', '{"email":["a@example.com"],"password":["x"]}'],
@@ -311,7 +316,7 @@ describe('HTTP', () => {
     });
 
     it('with __proto__ or unknown names is refused', async () => {
-      for (const query of ['__proto__=1', 'constructor=1', 'nothing=1', 'sortBy=price;drop']) {
+      for (const query of ['__proto__=1', 'constructor=1', 'prototype=1', 'nothing=1', 'sortBy=price;drop']) {
         expect(failureOf(await nobody.get(`/products?${query}`))).toBe('422 VALIDATION_ERROR');
       }
     });
@@ -341,7 +346,10 @@ describe('HTTP', () => {
       const welcome = await preflight('https://shop.example');
       expect(welcome.status).toBe(204);
       expect(welcome.headers.get('access-control-allow-origin')).toBe('https://shop.example');
-      expect(welcome.headers.get('access-control-allow-methods')).toContain('POST');
+      const methods = welcome.headers.get('access-control-allow-methods');
+      for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE']) expect(methods).toContain(method);
+      expect(welcome.headers.get('x-request-id')).toMatch(/^[\w-]{36}$/);
+      expect(welcome.headers.get('vary')).toMatch(/Authorization, Accept.*Origin/);
       expect(welcome.headers.get('access-control-allow-headers')?.toLowerCase()).toContain('authorization');
       expect((await preflight('https://evil.example')).headers.get('access-control-allow-origin')).toBeNull();
 
@@ -352,6 +360,13 @@ describe('HTTP', () => {
       for (const name of ['x-request-id', 'location', 'retry-after']) expect(exposed).toContain(name);
       const refused = await nobody.get('/nowhere', { origin: 'https://shop.example' });
       expect(refused.headers.get('access-control-allow-origin')).toBe('https://shop.example');
+    });
+
+    it('are the usual ones where OPTIONS is not what a browser asks before it asks', async () => {
+      const known = await app.request('OPTIONS', '/products', { headers: { origin: 'https://shop.example' } });
+      expect(failureOf(known)).toBe('405 METHOD_NOT_ALLOWED');
+      expect(known.headers.get('allow')).toContain('GET');
+      expect(failureOf(await app.request('OPTIONS', '/nowhere'))).toBe('404 NOT_FOUND');
     });
   });
 
@@ -433,7 +448,7 @@ describe('metrics', () => {
       const { status, text, headers } = await app.anonymous.get('/metrics');
       expect(status).toBe(200);
       expect(headers.get('content-type')).toMatch(/^text\/plain/);
-      expect(text).toMatch(/http_requests_total\{method="GET",route="\/api\/v1\/products\/:id",status="404"\} 1/);
+      expect(text).toMatch(/stoa_http_requests_total\{method="GET",route="\/api\/v1\/products\/:id",status="404"\} 1/);
       expect(text).not.toContain(NOTHING);
     } finally {
       await app.stop();

@@ -4,6 +4,7 @@ import { type App, dataOf, failureOf, fieldsOf, startApp } from './app.js';
 import { Gate } from './gate.js';
 import { MailServer } from './mail.js';
 import type { Server } from './server.js';
+import { until } from './until.js';
 
 jest.setTimeout(120_000);
 
@@ -328,9 +329,3 @@ async function stateOf(app: App, id: string): Promise<string | undefined> {
 }
 
 const gone = (app: App, id: string): Promise<void> => until(async () => (await stateOf(app, id)) === undefined);
-
-async function until(isSo: () => boolean | Promise<boolean>, patienceMs = 20_000): Promise<void> {
-  for (const deadline = Date.now() + patienceMs; !(await isSo()); await sleep(50)) {
-    if (Date.now() > deadline) throw new Error('It has not come to pass');
-  }
-}

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { resolve } from 'node:path';
@@ -221,6 +222,26 @@ describe('the ledger', () => {
         `INSERT INTO accounts (id, kind, currency, balance, entries, created_at)
          VALUES (gen_random_uuid(), 'shop', 'SEK', 1, 0, now())`,
       ).toThrow('is the sum of its entries');
+    });
+
+    it('keeps an account what it is', async () => {
+      for (const change of [`currency = 'USD'`, `kind = 'shop', user_id = NULL`, `user_id = gen_random_uuid()`]) {
+        await refused(`UPDATE accounts SET ${change} WHERE id = $1`, [anns]).toThrow('keeps its currency, its kind');
+      }
+    });
+
+    it('takes no transfer from one currency to another', async () => {
+      const dollars = await app.funded(await app.register('Dan'), 100, 'USD');
+      await expect(insert([[anns, -5], [dollars, 5]])).rejects.toThrow(/do not sum to zero/); // prettier-ignore
+      const insertTo = (to: string) =>
+        app.sql(
+          `WITH made AS (
+             INSERT INTO transfers (id, kind, from_account_id, to_account_id, amount, currency, created_at)
+             VALUES ($1, 'transfer', $2, $3, 5, 'EUR', now()) RETURNING id
+           ) SELECT id FROM made`,
+          [randomUUID(), anns, to],
+        );
+      for (const to of [bobs, dollars]) await expect(insertTo(to)).rejects.toThrow(/do not sum to zero/);
     });
 
     it('takes no transfer that makes or loses money', async () => {

@@ -80,6 +80,16 @@ describe('requests', () => {
     expect((await ann.get('/users/me', from(newIp()))).status).toBe(429);
   });
 
+  it('of a user count for the user also where there is no such route, and those with a bad token for the address', async () => {
+    const ann = await app.register('Ann');
+    for (const send of [() => ann.get('/nowhere'), () => ann.delete('/products'), () => ann.put('/users/me', {})]) {
+      expect((await send()).headers.get('ratelimit-policy')).toBe('"user";q=3;w=3');
+    }
+    expect(failureOf(await ann.get('/nowhere'))).toBe('429 RATE_LIMITED');
+    const stranger = await app.as('no.good.token').get('/nowhere', from(newIp()));
+    expect([failureOf(stranger), ...standing(stranger)]).toEqual(['404 NOT_FOUND', '4', '3']);
+  });
+
   it('over IPv6 count by /64, and IPv4 in IPv6 as IPv4', async () => {
     const remaining = async (ip: string) => standing(await app.anonymous.get('/products', from(ip)))[1];
     expect(await remaining('2001:db8:0:1::1')).toBe('3');
@@ -136,7 +146,7 @@ describe('without a trusted proxy', () => {
 describe('wrong passwords', () => {
   let app: App;
   beforeAll(async () => {
-    app = await startApp({ RATE_LIMIT_LOGIN: '5', TRUST_PROXY: '127.0.0.1' });
+    app = await startApp({ RATE_LIMIT_LOGIN: '5', RATE_LIMIT_ANONYMOUS: '1000', TRUST_PROXY: '127.0.0.1' });
   });
   afterAll(() => app?.stop());
 
@@ -156,8 +166,27 @@ describe('wrong passwords', () => {
     expect(failureOf(refused)).toBe('429 RATE_LIMITED');
     expect(waitOf(refused)).toBeGreaterThan(850);
     expect(waitOf(refused)).toBeLessThanOrEqual(900);
+    expect(standing(refused)).toEqual(['5', '0']);
+    expect(refused.headers.get('ratelimit-policy')).toBe('"login";q=5;w=900');
     expect((await login(ann.user.email, PASSWORD, '192.0.2.2')).status).toBe(200);
     expect((await login(bob.user.email, PASSWORD, '192.0.2.1')).status).toBe(200);
+  });
+
+  it('are five, however the email is spelt', async () => {
+    const iris = await app.register('Iris');
+    const spelt = (n: number) => iris.user.email.replace(/s/g, n % 2 ? 'ſ' : 'S');
+    for (let n = 0; n < 5; n++) expect((await login(spelt(n), WRONG, '192.0.2.9')).status).toBe(401);
+    expect((await login(spelt(5), WRONG, '192.0.2.9')).status).toBe(429);
+  });
+
+  it('that are refused are no requests that count', async () => {
+    const eve = await app.register('Eve');
+    const ip = '192.0.2.10';
+    const left = async () =>
+      Number((await app.anonymous.get('/products', from(ip))).headers.get('ratelimit-remaining'));
+    const before = await left();
+    expect(await times(8, () => login(eve.user.email, WRONG, ip))).toEqual([...Array(5).fill(401), 429, 429, 429]);
+    expect(await left()).toBe(before - 6);
   });
 
   it('of nobody are limited just the same', async () => {

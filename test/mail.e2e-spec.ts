@@ -1,9 +1,9 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { v7 as uuid } from 'uuid';
 import { type App, dataOf, startApp } from './app.js';
 import { MailServer } from './mail.js';
+import { until } from './until.js';
 
 jest.setTimeout(120_000);
 
@@ -149,10 +149,4 @@ async function enqueue(
 async function jobOf(app: App, id: string): Promise<any> {
   const jobs = dataOf(await (await app.admin()).get('/jobs?limit=100'));
   return jobs.find((job: any) => job.id === id);
-}
-
-async function until(isSo: () => Promise<boolean>): Promise<void> {
-  for (const deadline = Date.now() + 20_000; !(await isSo()); await sleep(50)) {
-    if (Date.now() > deadline) throw new Error('It has not come to pass');
-  }
 }

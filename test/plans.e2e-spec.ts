@@ -76,7 +76,9 @@ describe('with 200,000 orders', () => {
   let large: Set<string>;
   beforeAll(async () => {
     databaseUrl = await cloneDatabase();
-    database = new pg.Client(databaseUrl);
+    // The planner's settings are those of the server's own connections.
+    const options = '-c random_page_cost=1.1 -c jit=off';
+    database = new pg.Client({ connectionString: databaseUrl, options });
     await database.connect();
     await database.query(SEED);
     await database.query('RESET ALL');
@@ -117,13 +119,14 @@ describe('with 200,000 orders', () => {
     const faults: string[] = [];
     const look = (plan: Plan): void => {
       const type = plan['Node Type'];
-      if (type === 'Seq Scan' && large.has(plan['Relation Name'] ?? ''))
-        faults.push(`reads all of ${plan['Relation Name']}`);
+      const dropped = (plan['Rows Removed by Filter'] ?? 0) * plan['Actual Loops'];
+      const seen = plan['Actual Rows'] * plan['Actual Loops'] + dropped;
+      // One that ends when it has enough is none.
+      if (type === 'Seq Scan' && seen > FEW && large.has(plan['Relation Name'] ?? ''))
+        faults.push(`reads ${seen} rows of ${plan['Relation Name']}`);
       const sorted = (plan.Plans ?? []).reduce((sum, input) => sum + input['Actual Rows'], 0);
       if (/Sort$/.test(type) && sorted > FEW) faults.push(`sorts ${sorted} rows`);
-      const dropped = (plan['Rows Removed by Filter'] ?? 0) * plan['Actual Loops'];
-      // Not of a search: how many hold its words is known to nobody before they are read.
-      if (dropped > FEW && !sql.includes('@@')) faults.push(`drops ${dropped} rows`);
+      if (dropped > FEW) faults.push(`drops ${dropped} rows`);
       plan.Plans?.forEach(look);
     };
     look(rows[0]['QUERY PLAN'][0].Plan);
@@ -166,7 +169,10 @@ describe('with 200,000 orders', () => {
     ...down('/products?q=bekl', ['relevance', 'name']),
     ...both('/products?q=common', ['relevance']),
     ...down('/products?q=common', ['createdAt']),
-    ...down('/products?q=comon&status=active', ['relevance']),
+    ...both('/products?q=comon&status=active', ['relevance']),
+    ...both('/products?q=common&status=archived', ['relevance']),
+    ...down('/products?q=oak', ['relevance']),
+    ...down('/products?q=common&minPrice=100&maxPrice=300', ['relevance', 'price']),
     '/accounts/:account/entries',
     '/accounts',
   ])('%s goes along indexes', async (template) => {

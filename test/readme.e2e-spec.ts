@@ -4,12 +4,13 @@ import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { freePort } from './receiver.js';
 import { Server } from './server.js';
 
 jest.setTimeout(120_000);
 
-const README = readFileSync(join(__dirname, '../README.md'), 'utf8');
-const PORT = 3000;
+const ROOT = join(__dirname, '..');
+const README = readFileSync(join(ROOT, 'README.md'), 'utf8');
 
 /** The commands of the `sh` blocks below a heading, in their order. */
 const commandsBelow = (heading: string): string[] =>
@@ -17,12 +18,18 @@ const commandsBelow = (heading: string): string[] =>
     ([, command]) => command!.trim(),
   );
 
-/** What bash says to the script, as one who types it sees it, with `input` for what it asks. */
-async function play(script: string, input: string): Promise<string> {
-  const shell = spawn('bash', ['-euo', 'pipefail', '-c', script], { stdio: ['pipe', 'pipe', 'inherit'] });
+/** What bash says to the script, as one who types it sees it, with `input` for what it asks, until that is `wanted`. */
+async function play(script: string, input: string, wanted: RegExp, env: Record<string, string>): Promise<string> {
+  // What it began in the background goes on until it is told so.
+  const whole = `${script}\nread -r -t 60 _\nkill $!`;
+  const options = { cwd: ROOT, env: { ...process.env, ...env }, stdio: ['pipe', 'pipe', 'inherit'] as const };
+  const shell = spawn('bash', ['-euo', 'pipefail', '-c', whole], { ...options, stdio: [...options.stdio] });
   let output = '';
-  shell.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
-  shell.stdin.end(input);
+  shell.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text;
+    if (wanted.test(output)) shell.stdin.end('\n');
+  });
+  shell.stdin.write(input);
   const [code] = (await once(shell, 'close')) as [number];
   if (code !== 0) throw new Error(`The story ended with ${code}: ${output}`);
   return output;
@@ -35,7 +42,7 @@ describe('the README', () => {
 
   beforeAll(async () => {
     dataDir = await mkdtemp(join(tmpdir(), 'stoa-readme-'));
-    server = await Server.start({ PORT: '0', DATA_DIR: dataDir, SHUTDOWN_DELAY: '0' });
+    server = await Server.start({ PORT: '0', DATA_DIR: dataDir, SHUTDOWN_DELAY: '0', WEBHOOK_ALLOW_PRIVATE: 'true' });
     for (const deadline = Date.now() + 10_000; Date.now() < deadline && !/Docs/.test(server.stdout);)
       await new Promise((wake) => setTimeout(wake, 20));
     password = /Admin {2}admin@example\.com {2}(\S+)/.exec(server.stdout)?.[1] ?? '';
@@ -45,23 +52,30 @@ describe('the README', () => {
     await rm(dataDir, { recursive: true, force: true });
   });
 
-  it('is greeted with where to go, by a server with nothing set', () => {
+  it('is greeted with where to go, by a server with hardly anything set', () => {
     expect(server.stdout).toContain(`${server.url}/docs`);
     expect(server.stdout).toContain(`${server.url}/api/v1`);
     expect(password).not.toBe('');
   });
 
-  it('has an order paid by exactly the commands that it shows', async () => {
-    const commands = commandsBelow('An order, paid, with curl');
-    expect(commands.length).toBeGreaterThan(8);
-    // Another server may have the port of the README: only that is changed.
-    const script = commands.join('\n').replaceAll(`http://127.0.0.1:${PORT}`, server.url);
-    const output = await play(script, `${password}\n`);
-    expect(output).toMatch(/}paid\n$/);
+  it('has an order paid, and another one arrive in the receiver, by exactly the commands that it shows', async () => {
+    const [first, second] = [commandsBelow('An order, paid, with curl'), commandsBelow('The next one, in a receiver')];
+    expect([first.length > 8, second.length]).toEqual([true, 3]);
+    // Others may have the ports of the README: only those are changed.
+    const port = String(await freePort());
+    const script = [...first, ...second]
+      .join('\n')
+      .replaceAll('http://127.0.0.1:3000', server.url)
+      .replaceAll('http://127.0.0.1:4000', `http://127.0.0.1:${port}`);
+    const arrived = /"type":"order\.created".*\n/;
+    const output = await play(script, `${password}\n`, arrived, { PORT: port });
+    expect(output).toMatch(/}paid\n/);
+    const [line] = output.split('\n').filter((each) => arrived.test(`${each}\n`));
+    expect(output).toContain(`\n${JSON.parse(line!).data.id}\n`);
   });
 
   it('names two commands, which are the ones that package.json has', () => {
-    const { scripts } = JSON.parse(readFileSync(join(__dirname, '../package.json'), 'utf8')) as { scripts: object };
+    const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { scripts: object };
     expect(README).toMatch(/```sh\nnpm ci && npm start\n```/);
     expect(README).toMatch(/```sh\nnpm ci && npm test\n```/);
     expect(Object.keys(scripts)).toEqual(expect.arrayContaining(['start', 'test']));

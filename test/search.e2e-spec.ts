@@ -16,6 +16,11 @@ describe('searching the catalogue', () => {
       ['KIT-MUG-STN', 'Stoneware mugs', 'Glazed by hand. 100 % safe in the dishwasher.', {}],
       ['KIT-TEA-001', 'Чайник', 'Для чая.', {}],
       ['DSK-OLD-001', 'Oak desk of yesterday', 'Gone.', { status: 'archived' }],
+      ['STM-001', 'Ceramic teapot', '', {}],
+      ['STM-002', 'Beautiful leather wallet', '', {}],
+      ['STM-003', 'Mechanical keyboard', '', {}],
+      ['STM-004', 'Organic honey', '', {}],
+      ['STM-005', 'Digital thermometer', '', {}],
     ] as const)
       await app.product({ sku, name, description, ...more });
   });
@@ -42,6 +47,19 @@ describe('searching the catalogue', () => {
     ['dishwahser', 'Stoneware mugs'],
     ['чайнкк', 'Чайник'],
   ])('takes %s for what it nearly is', async (q, name) => {
+    expect(await found(q)).toEqual([name]);
+  });
+
+  it.each([
+    ['cermaic teapot', 'Ceramic teapot'],
+    ['ceramicc', 'Ceramic teapot'],
+    ['ceraimc', 'Ceramic teapot'],
+    ['beautifull', 'Beautiful leather wallet'],
+    ['letaher', 'Beautiful leather wallet'],
+    ['mechnical', 'Mechanical keyboard'],
+    ['orgnic', 'Organic honey'],
+    ['digtal', 'Digital thermometer'],
+  ])('takes %s for what it nearly is, though their stems are not alike', async (q, name) => {
     expect(await found(q)).toEqual([name]);
   });
 

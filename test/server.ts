@@ -83,6 +83,10 @@ export class Server {
     await this.end('SIGKILL');
   }
 
+  get pid(): number {
+    return this.process.pid!;
+  }
+
   /** Waits until it ends by itself. */
   async ended(): Promise<number | null> {
     if (!this.hasEnded) await once(this.process, 'close');

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ADMIN, type App, type Client, dataOf, startApp } from './app.js';
+import { ADMIN, type App, type Client, dataOf, dropDatabase, emptyDatabase, startApp } from './app.js';
 import { Server } from './server.js';
 
 jest.setTimeout(120_000);
@@ -32,10 +32,18 @@ describe('the start', () => {
       DATABASE_URL: 'postgres://stoa:hunter2@127.0.0.1:1/stoa',
       JWT_SECRET: 'x'.repeat(40),
     });
-    const hasSaidSo = () => /The database is away/.test(server.stdout);
+    const hasSaidSo = () => (server.stdout.match(/The database is away/g) ?? []).length > 2;
     for (const deadline = Date.now() + 20_000; !hasSaidSo() && Date.now() < deadline;) await sleep(50);
     await server.kill();
-    expect(server.stdout + server.stderr).toMatch(/The database is away, next try in/);
+    const waits = [...server.stdout.matchAll(/The database is away, next try in (\d+) ms/g)].map(([, ms]) =>
+      Number(ms),
+    );
+    // Longer each time, within what chance adds.
+    expect(waits.length).toBeGreaterThan(2);
+    for (const [attempt, ms] of waits.entries()) {
+      expect(ms).toBeGreaterThanOrEqual(500 * 2 ** attempt);
+      expect(ms).toBeLessThanOrEqual(1000 * 2 ** attempt);
+    }
     expect(server.stdout + server.stderr).not.toMatch(/hunter2/);
   });
 
@@ -70,12 +78,65 @@ describe('the start', () => {
   });
 
   it('refuses to serve an empty database that it may not migrate', async () => {
+    const DATABASE_URL = await emptyDatabase();
+    try {
+      await expect(startApp({ DATABASE_URL, MIGRATE: 'off' })).rejects.toThrow(/migrat/i);
+      const app = await startApp({ DATABASE_URL });
+      expect(await app.stop()).toBe(0);
+    } finally {
+      await dropDatabase(DATABASE_URL);
+    }
+  });
+
+  it('is refused by a database that is newer than the release, whether it may migrate or not', async () => {
     const app = await startApp();
-    await app.sql('DROP SCHEMA public CASCADE');
-    await app.sql('CREATE SCHEMA public');
-    await expect(app.restart({ MIGRATE: 'off' })).rejects.toThrow(/migrat/i);
-    await app.start();
-    expect(await app.stop()).toBe(0);
+    try {
+      await app.sql(`INSERT INTO migrations (timestamp, name) VALUES (4000000000000, 'OfTomorrow4000000000000')`);
+      for (const MIGRATE of ['on', 'off']) {
+        await expect(app.restart({ MIGRATE })).rejects.toThrow(/newer than this release.*OfTomorrow4000000000000/);
+      }
+    } finally {
+      await app.stop();
+    }
+  });
+
+  it('of two at once migrates once', async () => {
+    const DATABASE_URL = await emptyDatabase();
+    try {
+      const both = await Promise.all([startApp({ DATABASE_URL }), startApp({ DATABASE_URL })]);
+      try {
+        const logs = both.flatMap((each) => each.logs());
+        expect(logs.filter(({ msg }) => msg === 'Migrated')).toHaveLength(1);
+        // Neither was in the other's way, which a lock's timeout would have ended, and the next try hidden.
+        expect(logs.filter(({ level }) => level === 'warn')).toEqual([]);
+        for (const each of both) expect((await each.request('GET', '/health/ready')).status).toBe(200);
+      } finally {
+        for (const each of both) await each.stop();
+      }
+    } finally {
+      await dropDatabase(DATABASE_URL);
+    }
+  });
+});
+
+describe('a server whose database is put back to before its last migration', () => {
+  it('is not ready until it has been migrated again', async () => {
+    const app = await startApp();
+    try {
+      const ready = async () => {
+        const { status, body } = await app.request('GET', '/health/ready');
+        return [status, body.checks.schema];
+      };
+      expect(await ready()).toEqual([200, 'migrated']);
+      const [last] = await app.sql('DELETE FROM migrations WHERE id = (SELECT max(id) FROM migrations) RETURNING *');
+      expect(await ready()).toEqual([503, 'incomplete']);
+      await app.sql('INSERT INTO migrations SELECT * FROM json_populate_record(NULL::migrations, $1)', [
+        JSON.stringify(last),
+      ]);
+      expect(await ready()).toEqual([200, 'migrated']);
+    } finally {
+      await app.stop();
+    }
   });
 });
 

@@ -160,6 +160,13 @@ describe('users', () => {
       const body = { email: ann.user.email, password: PASSWORD };
       dataOf(await app.anonymous.post('/auth/login', body, agent));
       dataOf(await ann.patch(`/users/${ann.id}`, { name: 'Ann Unforgettable II' }));
+      const items = [{ productId: (await app.product({ price: 1 })).id, quantity: 1 }];
+      const extras = { note: 'For Ann Unforgettable', metadata: { gift: 'for Unforgettable' } };
+      const pending = dataOf(await ann.post('/orders', { items, ...extras }), 201);
+      const given = dataOf(await ann.post('/orders', { items, ...extras }), 201);
+      const accountId = await app.funded(ann, 1);
+      dataOf(await ann.post(`/orders/${given.id}/payments`, { accountId }), 201);
+      for (const step of ['shipments', 'deliveries']) dataOf(await admin.post(`/orders/${given.id}/${step}`, {}), 201);
       // What is to be mailed is gone once it is sent.
       for (const template of ['welcome', 'new-session']) await mailTo(app, ann.user.email, template);
       expect((await ann.delete(`/users/${ann.id}`)).status).toBe(204);
@@ -173,6 +180,11 @@ describe('users', () => {
         for (const trace of [ann.user.email, 'nforgettable'])
           expect([table_name, text.includes(trace)]).toEqual([table_name, false]);
       }
+      for (const [{ id }, status] of [
+        [pending, 'cancelled'],
+        [given, 'delivered'],
+      ])
+        expect(dataOf(await admin.get(`/orders/${id}`))).toMatchObject({ status, note: null, metadata: {} });
       const events = await app.sql('SELECT type, sequence, data FROM events WHERE resource_id = $1 ORDER BY sequence', [
         ann.id,
       ]);

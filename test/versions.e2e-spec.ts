@@ -72,8 +72,16 @@ describe('versions', () => {
     expect(successor).toBe(`/api/v2/users/${ann.id}`);
     expect(dataOf(await ann.get(successor!)).orderSummary.count).toBeGreaterThanOrEqual(0);
 
-    const missing = await ann.get(`/users/${NOTHING}`);
-    expect([missing.status, missing.headers.get('deprecation') === null]).toEqual([404, false]);
+    // Whatever it answers, and to whom.
+    for (const [status, refused] of [
+      [404, await ann.get(`/users/${NOTHING}`)],
+      [422, await ann.get('/users/nobody')],
+      [401, await app.anonymous.get(`/users/${ann.id}`)],
+      [401, await app.anonymous.get(`/users/${ann.id}`, { authorization: 'Bearer none' })],
+    ] as const) {
+      const told = [refused.headers.get('deprecation'), refused.headers.get('link')];
+      expect([refused.status, told.includes(null)]).toEqual([status, false]);
+    }
     for (const path of [`/api/v2/users/${ann.id}`, '/users/me', '/products', `/users/${ann.id}/orders`]) {
       const { headers } = await ann.get(path);
       expect([headers.get('deprecation'), headers.get('link')]).toEqual([null, null]);

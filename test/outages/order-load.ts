@@ -5,13 +5,25 @@ import { type Answer, type App, type UserClient } from '../app.js';
 if (process.env.RACES === 'full') jest.setTimeout(1_800_000);
 else jest.setTimeout(180_000);
 
-/** Buyers who place and pay orders as fast as they can, and remember what they were told. */
+interface Acknowledged {
+  user: UserClient;
+  path: string;
+  body: object;
+  headers: { 'idempotency-key': string };
+  answer: Answer;
+}
+
+/**
+ * Buyers who place and pay orders as fast as they can, and remember what they were told. Where they are told nothing, they
+ * ask again with the same key.
+ */
 export class OrderLoad {
   /** The orders that were acknowledged: what the buyer called them, and the id they got. */
   readonly placed = new Map<string, string>();
   /** The orders whose payment was acknowledged. */
   readonly paid = new Set<string>();
   readonly failures = new Map<string, number>();
+  private readonly acknowledged: Acknowledged[] = [];
   private isRunning = false;
   private running: Promise<unknown> = Promise.resolve();
 
@@ -75,33 +87,57 @@ export class OrderLoad {
     expect(await this.app.sql(money)).toEqual([]);
   }
 
+  /** Fails where a key that was acknowledged is answered in another way than it was, or has an effect again. */
+  async replay(): Promise<void> {
+    const rows = () => this.app.sql('SELECT (SELECT count(*) FROM orders), (SELECT count(*) FROM transfers)');
+    const before = await rows();
+    const partsOf = ({ status, headers, body }: Answer) => [status, headers.get('location'), body.data];
+    expect(this.acknowledged.length).toBeGreaterThan(0);
+    const left = this.acknowledged.entries();
+    const ask = async () => {
+      for (const [, { user, path, body, headers, answer }] of left) {
+        const again = await user.post(path, body, headers);
+        expect(partsOf(again)).toEqual(partsOf(answer));
+        expect(again.headers.get('idempotency-replayed')).toBe('true');
+      }
+    };
+    await Promise.all(Array.from({ length: 8 }, ask));
+    expect(await rows()).toEqual(before);
+  }
+
   private async buy({ user, accountId }: { user: UserClient; accountId: string }): Promise<void> {
     for (let n = 0; this.isRunning; n++) {
       const ids = n % 2 ? this.productIds : [...this.productIds].reverse();
       const ref = randomUUID();
       const items = ids.map((productId) => ({ productId, quantity: 1 }));
-      const order = await this.send(() => user.post('/orders', { items, metadata: { ref } }));
+      const order = await this.send(user, '/orders', { items, metadata: { ref } });
       if (order === undefined) continue;
       const id = order.body.data.id as string;
       this.placed.set(ref, id);
-      if ((await this.send(() => user.post(`/orders/${id}/payments`, { accountId }))) !== undefined) this.paid.add(id);
+      if ((await this.send(user, `/orders/${id}/payments`, { accountId })) !== undefined) this.paid.add(id);
     }
   }
 
-  /** The answer, where it is a good one; nobody knows what became of the request where there is none. */
-  private async send(request: () => Promise<Answer>): Promise<Answer | undefined> {
-    let failure: string;
-    try {
-      const answer = await request();
-      if (answer.status < 300) return answer;
-      failure = `${answer.status} ${answer.body?.error?.code}`;
-    } catch (error) {
-      // Only a broken connection: an answer that is not as documented is a failure of the test.
-      if ((error as Error).name !== 'TypeError') throw error;
-      failure = 'no answer';
-    }
-    this.failures.set(failure, (this.failures.get(failure) ?? 0) + 1);
-    await sleep(20);
+  /** The answer, as soon as it is a good one; nobody knows what became of the request where the load ends before. */
+  private async send(user: UserClient, path: string, body: object): Promise<Answer | undefined> {
+    const headers = { 'idempotency-key': randomUUID() };
+    do {
+      let failure: string;
+      try {
+        const answer = await user.post(path, body, headers);
+        if (answer.status < 300) {
+          this.acknowledged.push({ user, path, body, headers, answer });
+          return answer;
+        }
+        failure = `${answer.status} ${answer.body?.error?.code}`;
+      } catch (error) {
+        // Only a broken connection: an answer that is not as documented is a failure of the test.
+        if ((error as Error).name !== 'TypeError') throw error;
+        failure = 'no answer';
+      }
+      this.failures.set(failure, (this.failures.get(failure) ?? 0) + 1);
+      await sleep(20);
+    } while (this.isRunning);
     return undefined;
   }
 }

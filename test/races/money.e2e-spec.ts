@@ -1,4 +1,6 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
+import pg from 'pg';
 import { type Answer, dataOf, type UserClient } from '../app.js';
 import { tally, times, TwoServers } from './two-servers.js';
 
@@ -133,6 +135,34 @@ describe('an order that is paid in its last moment', () => {
     }
   });
 
+  /** What the jobs of either server had to leave for the next time. */
+  const failures = () =>
+    [servers.one, servers.other]
+      .flatMap((server) => server.logs())
+      .filter(({ msg }) => msg === 'Could not give up an unpaid order');
+
+  it('is not given up while it is being paid', async () => {
+    const [user] = await servers.users(1);
+    const accountId = await servers.one.funded(user!, 1000);
+    const { id: productId } = await servers.one.product({ price: 1000 });
+    const holder = new pg.Client(servers.one.databaseUrl);
+    await holder.connect();
+    try {
+      await holder.query('BEGIN');
+      await holder.query('SELECT FROM accounts WHERE id = $1 FOR UPDATE', [accountId]);
+      const { id } = dataOf(await user!.post('/orders', { items: [{ productId, quantity: 1 }] }), 201);
+      const payment = user!.post(`/orders/${id}/payments`, { accountId });
+      // The jobs come by every second.
+      await sleep(4000);
+      await holder.query('COMMIT');
+      dataOf(await payment, 201);
+      expect(dataOf(await user!.get(`/orders/${id}`)).status).toBe('paid');
+    } finally {
+      await holder.end();
+    }
+    expect(failures()).toEqual([]);
+  });
+
   it('is paid, or given up and its stock put back', async () => {
     const orders = times(20, 200);
     const [user] = await servers.users(1);
@@ -156,7 +186,11 @@ describe('an order that is paid in its last moment', () => {
     for (const deadline = Date.now() + 20_000; (await left()).length > 0 && Date.now() < deadline;) {
       await new Promise((wake) => setTimeout(wake, 200));
     }
-    expect(await servers.one.sql('SELECT status, count(*)::int FROM orders GROUP BY status ORDER BY status')).toEqual(
+    const outcomes = await servers.one.sql(
+      'SELECT status, count(*)::int FROM orders WHERE user_id = $1 GROUP BY status ORDER BY status',
+      [user!.id],
+    );
+    expect(outcomes).toEqual(
       [
         { status: 'cancelled', count: orders - paid },
         { status: 'paid', count: paid },
@@ -164,5 +198,6 @@ describe('an order that is paid in its last moment', () => {
     );
     expect(await servers.stockOf(productId)).toBe(orders - paid);
     expect(await servers.balanceOf(accountId)).toBe(1000 * (orders - paid));
+    expect(failures()).toEqual([]);
   });
 });

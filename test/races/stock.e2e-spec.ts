@@ -66,7 +66,7 @@ describe('stock, when many want it at once', () => {
   it('comes back as often as it was taken, when orders are placed and cancelled at once', async () => {
     const rounds = times(30, 300);
     const users = await servers.users(4);
-    const [one, two] = [await servers.one.product({ stock: 50 }), await servers.one.product({ stock: 50 })];
+    const [one, two] = [await servers.one.product({ stock: rounds }), await servers.one.product({ stock: rounds })];
     await Promise.all(
       Array.from({ length: rounds }, async (_, n) => {
         const user = users[n % users.length]!;
@@ -77,6 +77,6 @@ describe('stock, when many want it at once', () => {
         expect(tally(await Promise.all([cancel(0), cancel(1)]))).toEqual({ 201: 1, '409 INVALID_TRANSITION': 1 });
       }),
     );
-    expect([await servers.stockOf(one.id), await servers.stockOf(two.id)]).toEqual([50, 50]);
+    expect([await servers.stockOf(one.id), await servers.stockOf(two.id)]).toEqual([rounds, rounds]);
   });
 });

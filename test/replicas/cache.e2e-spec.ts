@@ -6,7 +6,7 @@ jest.setTimeout(120_000);
 /** Of what `/metrics` says, how many reads by id each tier has answered. */
 async function readsByTier(app: App): Promise<Record<string, number>> {
   const text = await (await fetch(`${app.url}/metrics`)).text();
-  const lines = [...text.matchAll(/^cache_reads_total\{cache="product",tier="(\w+)"\} (\d+)/gm)];
+  const lines = [...text.matchAll(/^stoa_cache_reads_total\{cache="product",tier="(\w+)"\} (\d+)/gm)];
   return Object.fromEntries(lines.map(([, tier, count]) => [tier, Number(count)]));
 }
 

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type App, type Answer, failureOf, startApp } from '../app.js';
 import { describeWithRedis, RedisServer } from '../redis.js';
+import { until } from '../until.js';
 
 jest.setTimeout(120_000);
 
@@ -27,12 +28,6 @@ async function replicas(redis: RedisServer, env: Record<string, string>): Promis
 
 const from = (ip: string) => ({ 'x-forwarded-for': ip });
 const remaining = ({ headers }: Answer) => Number(headers.get('ratelimit-remaining'));
-
-async function until(condition: () => Promise<boolean> | boolean, milliseconds: number): Promise<void> {
-  for (const deadline = Date.now() + milliseconds; !(await condition()); await sleep(25)) {
-    if (Date.now() > deadline) throw new Error(`Not so within ${milliseconds} ms`);
-  }
-}
 
 const health = async (app: App, path = '/health') => {
   const { status, body } = await app.anonymous.get(path);

@@ -1,0 +1,10 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const STEP_MS = 20;
+
+/** Resolves once the condition holds; rejects when it does not within `patienceMs`. */
+export async function until(condition: () => boolean | Promise<boolean>, patienceMs = 20_000): Promise<void> {
+  for (const deadline = Date.now() + patienceMs; !(await condition()); await sleep(STEP_MS)) {
+    if (Date.now() > deadline) throw new Error(`Not so within ${patienceMs} ms: ${String(condition)}`);
+  }
+}
