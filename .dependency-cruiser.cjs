@@ -11,7 +11,7 @@ const CALLS = {
   events: ['jobs'],
   health: [],
   jobs: [],
-  ledger: ['events'],
+  ledger: ['events', 'jobs'],
   mail: ['jobs'],
   orders: ['catalogue', 'ledger', 'users', 'events', 'jobs'],
   users: ['events'],
