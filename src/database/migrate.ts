@@ -72,7 +72,7 @@ export async function migrate(dataSource: DataSource): Promise<string[]> {
 async function take(lock: pg.Client): Promise<void> {
   for (;;) {
     const { rows } = await lock.query<{ taken: boolean }>('SELECT pg_try_advisory_lock($1) AS taken', [LOCK]);
-    if (rows[0]!.taken) return;
+    if (rows[0]?.taken === true) return;
     await sleep(ASK_AGAIN_MS);
   }
 }
