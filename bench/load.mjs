@@ -19,25 +19,27 @@ export function request(method, path, { token, headers = {}, body } = {}) {
  * @param next gives the next request of a connection: a text, or `{ text, onAnswer(body) }`
  * @param rate requests per second, sent when they are due whether or not earlier ones have been answered; a request that
  *   finds no free connection waits, and its waiting counts. Without it each connection sends as soon as it has its answer
+ * @param each is given every answer: its status and head, when it came, and how many milliseconds it took
  */
-export async function load({ port, connections = 32, seconds, requests = Infinity, rate, next }) {
+export async function load({ port, connections = 32, seconds, requests = Infinity, rate, next, each }) {
   const latencies = createHistogram({ highest: 60_000_000 }); // in µs
   const statuses = {};
   const clients = await Promise.all(Array.from({ length: connections }, (_, index) => Client.open(port, index)));
   const began = performance.now();
   const end = began + (seconds ?? Infinity) * 1000;
   let sent = 0;
-  const answered = (client, status, body, since) => {
-    latencies.record(Math.max(1, Math.round((performance.now() - since) * 1000)));
+  const answered = (client, { status, head, body }, since) => {
+    const at = performance.now();
+    latencies.record(Math.max(1, Math.round((at - since) * 1000)));
     statuses[status] = (statuses[status] ?? 0) + 1;
     client.onAnswer?.(body, status);
+    each?.({ status, head, at, took: at - since });
   };
   const send = async (client, since = performance.now()) => {
     sent++;
     const given = next(client.index);
     client.onAnswer = given.onAnswer;
-    const { status, body } = await client.ask(given.text ?? given, given.onAnswer !== undefined);
-    answered(client, status, body, since);
+    answered(client, await client.ask(given.text ?? given, given.onAnswer !== undefined), since);
   };
   if (rate === undefined) {
     await Promise.all(
@@ -111,18 +113,17 @@ class Client {
     if (this.length === 0) {
       const end = this.received.indexOf('\r\n\r\n');
       if (end === -1) return;
-      const head = this.received.latin1Slice(0, end);
-      this.status = Number(head.slice(9, 12));
+      this.head = this.received.latin1Slice(0, end);
       this.body = end + 4;
-      this.length = this.body + Number(/\r\ncontent-length: (\d+)/i.exec(head)?.[1] ?? 0);
+      this.length = this.body + Number(/\r\ncontent-length: (\d+)/i.exec(this.head)?.[1] ?? 0);
     }
     if (this.received.length < this.length) return;
-    const { resolve, status } = this;
+    const { resolve, head } = this;
     const body = this.wantsBody ? this.received.toString('utf8', this.body, this.length) : undefined;
     this.received = undefined;
     this.length = 0;
     this.reject = undefined;
-    resolve({ status, body });
+    resolve({ status: Number(head.slice(9, 12)), head, body });
   }
 
   close() {

@@ -26,7 +26,7 @@ async function freePort() {
 }
 
 /** Starts Stoa as in production, with everything on, or a reference; there once it is ready. */
-export async function startServer(name, { databaseUrl, redisUrl, nodeOptions = [] }) {
+export async function startServer(name, { databaseUrl, redisUrl, nodeOptions = [], env: given = {} }) {
   const port = await freePort();
   const entry = ENTRIES[name] ?? ['bench/reference/server.mjs', name];
   const env = {
@@ -44,6 +44,7 @@ export async function startServer(name, { databaseUrl, redisUrl, nodeOptions = [
     // No order of the first minutes is given up while the last ones are measured.
     ORDER_TTL: '604800',
     SHUTDOWN_DELAY: '0',
+    ...given,
   };
   const began = performance.now();
   const child = spawn(process.execPath, [...nodeOptions, ...entry], { env, stdio: ['ignore', 'inherit', 'inherit'] });
