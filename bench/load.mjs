@@ -19,12 +19,15 @@ export function request(method, path, { token, headers = {}, body } = {}) {
  * @param next gives the next request of a connection: a text, or `{ text, onAnswer(body) }`
  * @param rate requests per second, sent when they are due whether or not earlier ones have been answered; a request that
  *   finds no free connection waits, and its waiting counts. Without it each connection sends as soon as it has its answer
+ * @param hello is sent over each connection first, and not counted: that a connection is open does not mean that the server
+ *   has taken it
  * @param each is given every answer: its status and head, when it came, and how many milliseconds it took
  */
-export async function load({ port, connections = 32, seconds, requests = Infinity, rate, next, each }) {
+export async function load({ port, connections = 32, seconds, requests = Infinity, rate, hello, next, each }) {
   const latencies = createHistogram({ highest: 60_000_000 }); // in µs
   const statuses = {};
   const clients = await Promise.all(Array.from({ length: connections }, (_, index) => Client.open(port, index)));
+  if (hello !== undefined) await Promise.all(clients.map((client) => client.ask(hello)));
   const began = performance.now();
   const end = began + (seconds ?? Infinity) * 1000;
   let sent = 0;

@@ -47,7 +47,7 @@ export async function startServer(name, { databaseUrl, redisUrl, nodeOptions = [
     ...given,
   };
   const began = performance.now();
-  const child = spawn(process.execPath, [...nodeOptions, ...entry], { env, stdio: ['ignore', 'inherit', 'inherit'] });
+  const child = spawn(process.execPath, [...nodeOptions, ...entry], { env, stdio: ['ignore', 'ignore', 'inherit'] });
   const ended = once(child, 'exit');
   const server = new Server(name, port, child, ended);
   await server.ready();

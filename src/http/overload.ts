@@ -12,7 +12,7 @@ const MOST_LAG_MS = 500;
 const MOST_WAIT_MS = 2000;
 /** Where more wait than so many for each connection, whoever comes should not have to wait for more than this. */
 const FEW = 10;
-const MOST_WAIT_OF_MANY_MS = 500;
+const MOST_WAIT_OF_MANY_MS = 200;
 /** As many may wait in a rush for one product; past it nobody is let in. */
 const MOST_WAITING = 1000;
 /** A rush, a pause for garbage or a start is over by then, without anybody having been refused. */
