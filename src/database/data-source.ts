@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { DataSource } from 'typeorm';
 import type { Config } from '../config.js';
+import { KEEPALIVE } from './keepalive.js';
 import { SnakeCase } from './naming.js';
 import { Pool } from './pool.js';
 
@@ -50,7 +51,7 @@ export function createDataSource(config: Config): DataSource {
       lock_timeout: LOCK_TIMEOUT_MS,
       idle_in_transaction_session_timeout: STATEMENT_TIMEOUT_MS,
       keepAlive: true,
-      options: PLANNER,
+      options: `${PLANNER} ${KEEPALIVE}`,
     },
   });
 }

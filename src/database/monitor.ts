@@ -7,6 +7,7 @@ import { Config } from '../config.js';
 import { Log } from '../telemetry/logger.js';
 import { Metrics } from '../telemetry/metrics.js';
 import { poolOf } from './data-source.js';
+import { KEEPALIVE } from './keepalive.js';
 import { knownMigrations } from './migrate.js';
 import type { Pool } from './pool.js';
 
@@ -112,7 +113,11 @@ export class DatabaseMonitor implements OnModuleInit, OnModuleDestroy {
     // That one connection was cut says nothing about the next; silence does.
     if (outcome === 'silent' || this.isStopped) return false;
 
-    const client = new pg.Client({ connectionString: this.config.databaseUrl, application_name: 'stoa monitor' });
+    const client = new pg.Client({
+      connectionString: this.config.databaseUrl,
+      application_name: 'stoa monitor',
+      options: KEEPALIVE,
+    });
     client.on('error', () => undefined);
     this.client = client;
     outcome = await outcomeOf(client.connect().then(() => client.query('SELECT 1')));

@@ -3,6 +3,7 @@ import { Injectable, type OnApplicationShutdown } from '@nestjs/common';
 import pg from 'pg';
 import type { Logger } from 'pino';
 import { Config } from '../config.js';
+import { KEEPALIVE } from '../database/keepalive.js';
 import { UnitOfWork } from '../database/unit-of-work.js';
 import { Log } from '../telemetry/logger.js';
 
@@ -92,6 +93,7 @@ export class Signals implements OnApplicationShutdown {
       application_name: 'stoa signals',
       connectionTimeoutMillis: DEAD_MS,
       keepAlive: true,
+      options: KEEPALIVE,
     });
     // What breaks the connection ends it as well, and that is where it is dealt with.
     client.on('error', () => undefined);

@@ -168,11 +168,12 @@ describe('a replica that freezes in the middle of a transaction', () => {
     try {
       await app.sql(`CREATE FUNCTION limits() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         NEW.description := concat_ws(' ', current_setting('statement_timeout'), current_setting('lock_timeout'),
-          current_setting('idle_in_transaction_session_timeout')); RETURN NEW; END $$`);
+          current_setting('idle_in_transaction_session_timeout'), current_setting('tcp_keepalives_idle'));
+        RETURN NEW; END $$`);
       await app.sql('CREATE TRIGGER limits BEFORE INSERT ON products FOR EACH ROW EXECUTE FUNCTION limits()');
       const { id } = await app.product();
       const [row] = await app.sql('SELECT description FROM products WHERE id = $1', [id]);
-      expect(row).toEqual({ description: '10s 8s 10s' });
+      expect(row).toEqual({ description: '10s 8s 10s 30' });
     } finally {
       await app.stop();
     }

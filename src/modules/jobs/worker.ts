@@ -4,6 +4,7 @@ import { EventEmitter } from 'node:events';
 import { parseCronItems, type JobHelpers, run, type Runner, type Task, type WorkerEvents } from 'graphile-worker';
 import type { Logger } from 'pino';
 import { Config } from '../../config.js';
+import { KEEPALIVE } from '../../database/keepalive.js';
 import { Pool } from '../../database/pool.js';
 import { Log } from '../../telemetry/logger.js';
 import { Metrics } from '../../telemetry/metrics.js';
@@ -92,6 +93,7 @@ export class JobsWorker implements BeforeApplicationShutdown {
       application_name: 'stoa jobs',
       max: CONNECTIONS,
       keepAlive: true,
+      options: KEEPALIVE,
       connectionTimeoutMillis: 5000,
       query_timeout: 10_000,
       statement_timeout: 10_000,
