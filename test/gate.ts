@@ -1,26 +1,39 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 
-/** Stands between the server and something it needs, and can let that vanish. */
+interface Link {
+  ends: [client: Socket, target: Socket];
+  /** What the client sent first. */
+  greeting: string;
+}
+
+/** Stands between the server and something it needs: can let that vanish, lead elsewhere, and hear what it is sent. */
 export class Gate {
-  private readonly pairs = new Set<[Socket, Socket]>();
+  private readonly links = new Set<Link>();
   private isSilent = false;
   private isShut = false;
 
   private constructor(
     private readonly server: Server,
-    private readonly target: { host: string; port: number },
+    /** Where connections lead that are made from now on. */
+    public target: string,
+    private readonly listenerOf?: () => (sent: Buffer) => void,
   ) {
-    server.on('connection', (inner) => {
-      this.accept(inner);
+    server.on('connection', (client) => {
+      this.accept(client);
     });
   }
 
-  static async to(url: string): Promise<Gate> {
-    const { hostname, port } = new URL(url);
+  /** `listenerOf` makes, for each connection, who hears what its client sends, before it passes. */
+  static async to(target: string, listenerOf?: () => (sent: Buffer) => void): Promise<Gate> {
     const server = createServer().listen(0, '127.0.0.1');
     await once(server, 'listening');
-    return new Gate(server, { host: hostname, port: Number(port) });
+    return new Gate(server, target, listenerOf);
+  }
+
+  /** The target's URL, through the gate: at the same address wherever it leads. */
+  get url(): string {
+    return this.through(this.target);
   }
 
   /** The same URL, through the gate. */
@@ -33,13 +46,18 @@ export class Gate {
 
   /** How many are open, or being opened. */
   get connections(): number {
-    return this.pairs.size;
+    return this.links.size;
   }
 
-  /** From now on nothing passes, and nobody is told: as behind a network that drops every packet. */
-  silence(): void {
-    this.isSilent = true;
-    for (const pair of this.pairs) for (const socket of pair) socket.pause();
+  /**
+   * From now on nothing passes, and nobody is told: as behind a network that drops every packet. With a name: only on
+   * connections that are open now, and whose client gave that name when it began.
+   */
+  silence(name?: string): void {
+    if (name === undefined) this.isSilent = true;
+    for (const { ends, greeting } of this.links) {
+      if (greeting.includes(name ?? '')) for (const socket of ends) socket.pause();
+    }
   }
 
   /** Breaks every connection, and refuses new ones. */
@@ -50,13 +68,13 @@ export class Gate {
 
   /** Breaks every connection; new ones are welcome. */
   cut(): void {
-    for (const pair of this.pairs) for (const socket of pair) socket.resetAndDestroy();
+    for (const { ends } of this.links) for (const socket of ends) socket.resetAndDestroy();
   }
 
   /** Whatever was held back passes. */
   open(): void {
     this.isSilent = this.isShut = false;
-    for (const pair of this.pairs) for (const socket of pair) socket.resume();
+    for (const { ends } of this.links) for (const socket of ends) socket.resume();
   }
 
   async close(): Promise<void> {
@@ -65,22 +83,26 @@ export class Gate {
     await once(this.server, 'close');
   }
 
-  private accept(inner: Socket): void {
+  private accept(client: Socket): void {
     if (this.isShut) {
-      inner.resetAndDestroy();
+      client.resetAndDestroy();
       return;
     }
-    const outer = connect(this.target);
-    const pair: [Socket, Socket] = [inner, outer];
-    this.pairs.add(pair);
-    for (const [from, to] of [pair, [outer, inner] as const]) {
+    const { hostname, port } = new URL(this.target);
+    // Only a database's URL may leave the port out.
+    const target = connect(Number(port || 5432), hostname);
+    const link: Link = { ends: [client, target], greeting: '' };
+    this.links.add(link);
+    client.once('data', (first) => (link.greeting = first.toString('latin1')));
+    if (this.listenerOf) client.on('data', this.listenerOf());
+    for (const [from, to] of [link.ends, [target, client] as const]) {
       from.setNoDelay(true);
       from.on('data', (bytes) => to.write(bytes));
       from.on('end', () => to.end());
       from.on('error', () => to.destroy());
       from.on('close', () => {
         to.destroy();
-        this.pairs.delete(pair);
+        this.links.delete(link);
       });
       if (this.isSilent) from.pause();
     }

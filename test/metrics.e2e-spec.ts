@@ -283,12 +283,7 @@ describe('a scrape', () => {
 
   it('asks the database no more often for being made more often', async () => {
     const proxy = await PostgresProxy.start(process.env.TEST_SERVER_URL!);
-    const app = await startApp({ NODE_ENV: 'development' }, (url) => {
-      const through = new URL(url);
-      through.port = new URL(proxy.url).port;
-      through.hostname = '127.0.0.1';
-      return through.href;
-    });
+    const app = await startApp({ NODE_ENV: 'development' }, (url) => proxy.gate.through(url));
     try {
       const start = Date.now();
       for (let i = 0; i < 30; i++) await Scrape.of(app.url);
@@ -297,7 +292,7 @@ describe('a scrape', () => {
       expect(asked.length).toBeLessThanOrEqual(1 + Math.floor((Date.now() - start) / 5000));
     } finally {
       await app.stop();
-      await proxy.stop();
+      await proxy.gate.close();
     }
   });
 });

@@ -100,12 +100,12 @@ describe('with 200,000 orders', () => {
       'users',
     ]);
     proxy = await PostgresProxy.start(databaseUrl);
-    app = await startApp({ DATABASE_URL: proxy.url });
+    app = await startApp({ DATABASE_URL: proxy.gate.url });
     admin = await app.admin();
   });
   afterAll(async () => {
     await app?.stop();
-    await proxy?.stop();
+    await proxy?.gate.close();
     await database?.end();
     if (databaseUrl !== undefined) await dropDatabase(databaseUrl);
   });

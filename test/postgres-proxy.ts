@@ -1,5 +1,4 @@
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { Gate } from './gate.js';
 
 /** One execution of a statement, as the server sent it. */
 export interface Statement {
@@ -13,35 +12,20 @@ export interface Statement {
 /** The server's connections that serve requests. Beside them are those that watch the database, listen and work jobs. */
 const POOL = 'stoa';
 
-/** Stands between the server and its database, and writes down every statement that passes. */
+/** A gate before the database where every statement that passes is written down. */
 export class PostgresProxy {
-  readonly statements: Statement[] = [];
-  private readonly sockets = new Set<Socket>();
-
   private constructor(
-    private readonly server: Server,
-    /** The database's URL by way of this proxy. */
-    readonly url: string,
+    readonly gate: Gate,
+    readonly statements: Statement[],
   ) {}
 
   static async start(databaseUrl: string): Promise<PostgresProxy> {
-    const target = new URL(databaseUrl);
-    const server = createServer();
-    server.listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const { port } = server.address() as AddressInfo;
-    const url = new URL(databaseUrl);
-    url.hostname = '127.0.0.1';
-    url.port = String(port);
-    const proxy = new PostgresProxy(server, url.href);
-    server.on('connection', (client) => proxy.join(client, connect(Number(target.port || 5432), target.hostname)));
-    return proxy;
-  }
-
-  async stop(): Promise<void> {
-    for (const socket of this.sockets) socket.destroy();
-    this.server.close();
-    await once(this.server, 'close');
+    const statements: Statement[] = [];
+    const gate = await Gate.to(databaseUrl, () => {
+      const reader = new FrontendReader((statement) => statements.push(statement));
+      return (sent) => reader.read(sent);
+    });
+    return new PostgresProxy(gate, statements);
   }
 
   /** What the connections that serve requests send while `work` runs. */
@@ -49,23 +33,6 @@ export class PostgresProxy {
     const start = this.statements.length;
     const result = await work();
     return { result, statements: this.statements.slice(start).filter(({ application }) => application === POOL) };
-  }
-
-  private join(client: Socket, database: Socket): void {
-    const reader = new FrontendReader((statement) => this.statements.push(statement));
-    client.on('data', (chunk) => reader.read(chunk));
-    for (const [from, to] of [
-      [client, database],
-      [database, client],
-    ] as const) {
-      this.sockets.add(from);
-      from.pipe(to);
-      from.on('error', () => to.destroy());
-      from.on('close', () => {
-        this.sockets.delete(from);
-        to.destroy();
-      });
-    }
   }
 }
 

@@ -23,7 +23,7 @@ describe('the statements of a request', () => {
   beforeAll(async () => {
     databaseUrl = await cloneDatabase();
     proxy = await PostgresProxy.start(databaseUrl);
-    app = await startApp({ DATABASE_URL: proxy.url, JOBS: 'off' });
+    app = await startApp({ DATABASE_URL: proxy.gate.url, JOBS: 'off' });
     admin = await app.admin();
     buyer = await app.register('Ben Buyer');
     accountId = await app.funded(buyer, 1_000_000);
@@ -37,7 +37,7 @@ describe('the statements of a request', () => {
   });
   afterAll(async () => {
     await app?.stop();
-    await proxy?.stop();
+    await proxy?.gate.close();
     await dropDatabase(databaseUrl);
   });
 

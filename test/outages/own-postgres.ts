@@ -1,49 +1,27 @@
 import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from '../../src/database/embedded-postgres.js';
+import { Gate } from '../gate.js';
 
 /** A PostgreSQL that a test may stop, at an address that stays the same wherever it listens after a restart. */
 export class OwnPostgres {
-  private port = 0;
-  private readonly sockets = new Set<Socket>();
-  private readonly address: Server = createServer((client) => {
-    const database = connect(this.port, '127.0.0.1');
-    for (const [socket, other] of [
-      [client, database],
-      [database, client],
-    ] as const) {
-      this.sockets.add(socket);
-      socket
-        .on('error', () => undefined)
-        .on('close', () => {
-          this.sockets.delete(socket);
-          other.destroy();
-        });
-      socket.pipe(other);
-    }
-  });
-
   private constructor(
     private readonly dataDir: string,
     private postgres: EmbeddedPostgres,
+    private readonly gate: Gate,
   ) {}
 
   static async start(): Promise<OwnPostgres> {
     const dataDir = await mkdtemp(join(tmpdir(), 'stoa-outage-'));
-    const own = new OwnPostgres(dataDir, await startEmbeddedPostgres({ dataDir }));
-    await new Promise<void>((listening) => own.address.listen(0, '127.0.0.1', listening));
-    own.port = Number(new URL(own.postgres.url).port);
-    return own;
+    const postgres = await startEmbeddedPostgres({ dataDir });
+    return new OwnPostgres(dataDir, postgres, await Gate.to(postgres.url));
   }
 
   get url(): string {
-    const fixed = new URL(this.postgres.url);
-    fixed.port = String((this.address.address() as AddressInfo).port);
-    return fixed.href;
+    return this.gate.url;
   }
 
   /** What `pg_ctl stop -m immediate` does: every process of it ends at once, and nothing is written any more. */
@@ -69,7 +47,7 @@ export class OwnPostgres {
 
   async startAgain(): Promise<void> {
     this.postgres = await startEmbeddedPostgres({ dataDir: this.dataDir });
-    this.port = Number(new URL(this.postgres.url).port);
+    this.gate.target = this.postgres.url;
   }
 
   private get postmaster(): number {
@@ -77,8 +55,7 @@ export class OwnPostgres {
   }
 
   async remove(): Promise<void> {
-    this.address.close();
-    for (const socket of this.sockets) socket.destroy();
+    await this.gate.close();
     await this.postgres.stop();
     await rm(this.dataDir, { recursive: true, force: true });
   }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Answer, type App, dataOf, failureOf, PASSWORD, startApp, type UserClient } from '../app.js';
 import { linkIn } from '../mails.js';
-import { Proxy } from '../proxy.js';
+import { PostgresProxy } from '../postgres-proxy.js';
 
 /** The contract: on every replica, within so many milliseconds. */
 const AT_ONCE_MS = 300;
@@ -9,18 +9,18 @@ const SIGNALS = 'stoa signals';
 
 describe('on two replicas, a token that has ended', () => {
   let here: App;
-  let proxy: Proxy;
+  let proxy: PostgresProxy;
   let there: App;
   let admin: UserClient;
   beforeAll(async () => {
     here = await startApp();
-    proxy = await Proxy.before(here.databaseUrl);
-    there = await startApp({ DATABASE_URL: proxy.url, JOBS: 'off' });
+    proxy = await PostgresProxy.start(here.databaseUrl);
+    there = await startApp({ DATABASE_URL: proxy.gate.url, JOBS: 'off' });
     admin = await here.admin();
   });
   afterAll(async () => {
     await there?.stop();
-    await proxy?.close();
+    await proxy?.gate.close();
     await here?.stop();
   });
 
@@ -132,7 +132,7 @@ describe('on two replicas, a token that has ended', () => {
   it('is refused although the connection for signals is silent', async () => {
     for (let round = 0; round < 3; round++) {
       const user = await here.register();
-      proxy.silence(SIGNALS);
+      proxy.gate.silence(SIGNALS);
       await user.post('/auth/logout');
       await refusedThere(user.token);
     }
@@ -155,7 +155,7 @@ describe('on two replicas, a token that has ended', () => {
   it('costs no question to the database, nor does one that has not ended', async () => {
     const [user, gone] = [await here.register(), await here.register()];
     await gone.post('/auth/logout');
-    const sent = () => [...proxy.sent].reduce((sum, [name, count]) => (name === SIGNALS ? sum : sum + count), 0);
+    const sent = () => proxy.statements.filter(({ application }) => application !== SIGNALS).length;
     await refusedThere(gone.token);
     const before = sent();
     const pairs = 200;
