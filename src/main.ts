@@ -17,6 +17,7 @@ import { fillIn } from './development.js';
 import { Drain } from './http/drain.js';
 import { ErrorFilter } from './http/error.filter.js';
 import { createAdapter } from './http/fastify.js';
+import { interceptOnce } from './http/interceptors.js';
 import { createDocument } from './http/openapi/document.js';
 import { serveDocument } from './http/openapi/serve.js';
 import { API_VERSIONS } from './http/versions.js';
@@ -101,6 +102,7 @@ interface Parts {
 
 async function createApp(parts: Parts): Promise<NestFastifyApplication> {
   const { config, logger, dataSource, redis, metrics, drain } = parts;
+  interceptOnce();
   const cursorKey = new CursorKey(Buffer.from(hkdfSync('sha256', secretsOf(config)[0], '', 'stoa cursors', 32)));
   const app: NestFastifyApplication = await NestFactory.create<NestFastifyApplication>(
     AppModule.on({ config, logger, dataSource, cursorKey, redis, metrics }),
