@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { EntityManager, EntityTarget, FindOptionsOrder, FindOptionsWhere, ObjectLiteral } from 'typeorm';
 import type { QueryDeepPartialEntity } from 'typeorm';
 import { type ConstraintErrors, translateConstraint } from './postgres-errors.js';
@@ -96,7 +96,7 @@ export abstract class Repository<T extends Identified> {
 
   /** The same where the text is put together: for one of which there are few. */
   protected preparedAs<R>(sql: string, parameters: readonly unknown[]): Promise<R[]> {
-    const name = createHash('sha256').update(sql).digest('base64url');
+    const name = hash('sha256', sql, 'base64url');
     return this.prepared(name, sql, parameters);
   }
 

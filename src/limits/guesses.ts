@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { Config } from '../config.js';
 import { emailKeyOf } from '../email-key.js';
@@ -113,5 +113,5 @@ export class Guesses {
 
 /** Two spellings of one address are one; and nobody reads in Redis who has been trying to log in. */
 function fingerprint(email: string): string {
-  return createHash('sha256').update(emailKeyOf(email)).digest('base64url').slice(0, 22);
+  return hash('sha256', emailKeyOf(email), 'base64url').slice(0, 22);
 }

@@ -1,4 +1,4 @@
-import { createHash, createHmac, createPublicKey, createSecretKey, type JsonWebKey, type KeyObject } from 'node:crypto';
+import { createHmac, createPublicKey, createSecretKey, hash, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { Config } from '../../config.js';
 import { algorithmOf } from '../../signing-keys.js';
@@ -50,6 +50,6 @@ function verifyingKey(given: KeyObject): VerifyingKey {
   const { kty, crv, x, y, e, n } = key.export({ format: 'jwk' });
   const jwk = kty === 'EC' ? { crv, kty, x, y } : { e, kty, n };
   // RFC 7638: the members that make the key, in alphabetical order, without blanks.
-  const kid = createHash('sha256').update(JSON.stringify(jwk)).digest('base64url');
+  const kid = hash('sha256', JSON.stringify(jwk), 'base64url');
   return { kid, algorithm, key, jwk: { ...jwk, kid, alg: algorithm, use: 'sig' } };
 }

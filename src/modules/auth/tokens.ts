@@ -1,4 +1,4 @@
-import { createHash, randomUUID } from 'node:crypto';
+import { hash, randomUUID } from 'node:crypto';
 import { Injectable } from '@nestjs/common';
 import { JwtService } from '@nestjs/jwt';
 import { BoundedMap } from '../../bounded-map.js';
@@ -65,7 +65,7 @@ export class Tokens {
    * use: a token counts by its signature. So no key goes into it, and it stays the same when the keys are changed.
    */
   successorOf(jti: string): string {
-    return createHash('sha256').update(`stoa: successor of ${jti}`).digest('base64url');
+    return hash('sha256', `stoa: successor of ${jti}`, 'base64url');
   }
 
   /**
@@ -132,7 +132,7 @@ export class Tokens {
 }
 
 /** What is stored of a token: good to recognise it by, and for nothing else. */
-export const hashOf = (secret: string): string => createHash('sha256').update(secret).digest('base64url');
+export const hashOf = (secret: string): string => hash('sha256', secret, 'base64url');
 
 /** @throws InvalidToken for what has no header that we understand in full */
 function headerOf(token: string): { kid?: unknown; alg?: unknown } {

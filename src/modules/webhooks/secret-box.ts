@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, hash, hkdfSync, randomBytes } from 'node:crypto';
 
 const ALGORITHM = 'aes-256-gcm';
 const IV_BYTES = 12;
@@ -68,5 +68,5 @@ const idOf = (sealed: string): string => sealed.split('.', 1)[0] ?? '';
 
 function derive(material: string | Buffer): SealingKey {
   const key = Buffer.from(hkdfSync('sha256', material, '', 'stoa webhook secrets', 32));
-  return { id: createHash('sha256').update(key).digest('hex').slice(0, 8), key };
+  return { id: hash('sha256', key, 'hex').slice(0, 8), key };
 }
