@@ -11,7 +11,7 @@ import { startServer } from './processes.mjs';
 const SECONDS = Number(process.env.SECONDS ?? 10);
 const TIMES = Number(process.env.TIMES ?? 4);
 /** Until the server knows that this is no rush. What is answered meanwhile is not counted in its rate, but in its times. */
-const LEAD_SECONDS = 5;
+const LEAD_SECONDS = 4;
 const CLIENTS = 64;
 /** As many connections as load balancers keep; a request that finds none free waits for one, and that counts. */
 const CONNECTIONS = 4000;

@@ -16,7 +16,7 @@ const MOST_WAIT_OF_MANY_MS = 500;
 /** As many may wait in a rush for one product; past it nobody is let in. */
 const MOST_WAITING = 1000;
 /** A rush, a pause for garbage or a start is over by then, without anybody having been refused. */
-const PATIENCE_MS = 3000;
+const PATIENCE_MS = 2000;
 /** Once more has come than can be answered, it is looked at as closely for as long after the last time. */
 const ALERT_MS = 5000;
 const TELL_EVERY_MS = 1000;
