@@ -392,7 +392,8 @@ function run(
   });
   track(child);
   const report = async (): Promise<Report> => {
-    const ended = once(child, 'exit').then(([code]) => ({ error: `ended with ${code} and no report` }));
+    // Its end itself may be heard of before its last message is.
+    const ended = once(child, 'disconnect').then(() => ({ error: 'ended without a report' }));
     return (await Promise.race([once(child, 'message').then(([message]) => message as Report), ended])) as Report;
   };
   const kill = async () => {
