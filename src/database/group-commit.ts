@@ -31,12 +31,15 @@ export function outcomeOf<T>(decide: () => T): T | Error {
  */
 export class GroupCommit<Wish, Outcome> implements Line {
   private readonly queue: Member<Wish, Outcome>[] = [];
-  private underWay = 0;
+  private performing = 0;
+  /** Those whose commit has been sent, and when its answer is there. */
+  private readonly committing = new Map<readonly Member<Wish, Outcome>[], Promise<void>>();
 
   /**
    * @param perform does all of it in the running unit of work, and answers with an outcome for each in their order:
    *   an Error for whom it refuses, of whose wish it has written nothing. Where it throws, nothing has been done
-   * @param atOnce how many groups may be under way: one, where two would often want the same rows and wait for each other
+   * @param atOnce how many groups may be performing: one, where two would often want the same rows and wait for each other.
+   *   As many more may be committing: those have all that they want, and keep their rows for no longer than the disk takes
    */
   constructor(
     private readonly unitOfWork: UnitOfWork,
@@ -71,15 +74,26 @@ export class GroupCommit<Wish, Outcome> implements Line {
   }
 
   private send(): void {
-    if (this.underWay >= this.atOnce || this.queue.length === 0) return;
-    this.underWay++;
-    void this.settle(this.queue.splice(0, MOST_MEMBERS)).finally(() => {
-      this.underWay--;
+    const isFull = this.performing >= this.atOnce || this.performing + this.committing.size >= 2 * this.atOnce;
+    if (isFull || this.queue.length === 0) return;
+    this.performing++;
+    const members = this.queue.splice(0, MOST_MEMBERS);
+    let onPerformed: () => void = () => undefined;
+    // By way of a promise, as the next group must not begin inside of this one's unit of work.
+    const performed = new Promise<void>((resolve) => (onPerformed = resolve));
+    const ended = this.settle(members, onPerformed).finally(onPerformed);
+    void performed.then(() => {
+      this.performing--;
+      this.committing.set(members, ended);
       this.send();
+      void ended.then(() => {
+        this.committing.delete(members);
+        this.send();
+      });
     });
   }
 
-  private async settle(members: Member<Wish, Outcome>[]): Promise<void> {
+  private async settle(members: Member<Wish, Outcome>[], onPerformed: () => void): Promise<void> {
     // An object, because what a closure writes is not seen by the compiler.
     const progress = { isPerformed: false };
     try {
@@ -88,6 +102,7 @@ export class GroupCommit<Wish, Outcome> implements Line {
           progress.isPerformed = false;
           const performed = await this.perform(members.map(({ wish }) => wish));
           progress.isPerformed = true;
+          onPerformed();
           return performed;
         },
         (query) => query({ text: LOCK_TIMEOUT }),
@@ -100,6 +115,12 @@ export class GroupCommit<Wish, Outcome> implements Line {
     } catch (error) {
       // Once the commit has been sent nobody knows what became of it, and nothing may be done again.
       const isUndone = !progress.isPerformed;
+      // Where a commit takes so long the row is most likely theirs: each alone would wait for that disk once more. Who has
+      // been committing already, and has to begin again, waits for nobody: others may be waiting for it.
+      if (isUndone && isLockTimeout(error) && this.committing.size > 0 && !this.committing.has(members)) {
+        await Promise.all(this.committing.values());
+        return this.settle(members, onPerformed);
+      }
       const isOfOneMember = members.length > 1 && !(translateFailure(error) instanceof UnavailableError);
       for (const { wish, resolve, reject } of members) {
         if (isUndone && (isLockTimeout(error) || isOfOneMember))

@@ -1,6 +1,6 @@
 import pg from 'pg';
 import { UnavailableError } from '../errors.js';
-import { traceQueries } from '../telemetry/tracing.js';
+import { inThisTrace, traceQueries } from '../telemetry/tracing.js';
 import { WaitingLine } from '../waiting-line.js';
 
 type Connected = (error: Error | undefined, client?: pg.PoolClient, release?: (error?: Error) => void) => void;
@@ -33,6 +33,8 @@ export class Pool extends pg.Pool {
         constructor(given?: pg.ClientConfig) {
           super(given);
           clients.add(this);
+          // It may break just while nobody listens, on its way from one to the next: who asks it then is told.
+          this.on('error', () => undefined);
           traceQueries(this);
           this.once('end', () => clients.delete(this));
         }
@@ -64,13 +66,25 @@ export class Pool extends pg.Pool {
         if (leave()) callback(...told);
       },
     });
-    super.connect((error, client, release) => {
-      this.served++;
+    // Not in the trace of who had the client before.
+    const hand = inThisTrace((error: Error | undefined, client?: pg.PoolClient, release?: () => void) => {
       // Whoever was told meanwhile that there is none is not told twice.
-      if (leave()) {
-        if (client !== undefined) this.onAcquire((performance.now() - since) / 1000);
-        callback(error, client, release);
-      } else if (client !== undefined) release();
+      if (!leave()) {
+        release?.();
+        return;
+      }
+      if (client !== undefined) {
+        this.served++;
+        this.onAcquire((performance.now() - since) / 1000);
+      }
+      callback(error, client, release);
+    });
+    super.connect((...given) => {
+      // The pool calls this while it takes the client back from somebody else. They would get what is thrown here, and
+      // where thousands wait no longer each would stand on the stack of the one before, until there is no more stack.
+      queueMicrotask(() => {
+        hand(...given);
+      });
     });
     return undefined;
   }

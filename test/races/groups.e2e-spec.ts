@@ -11,6 +11,7 @@ import {
   startApp,
   type UserClient,
 } from '../app.js';
+import { until } from '../until.js';
 
 const outcomes = (answers: readonly Answer[]): string[] =>
   answers.map((answer) => (answer.status === 201 ? '201' : failureOf(answer)));
@@ -60,6 +61,72 @@ describe('orders that share a transaction', () => {
       [ids],
     );
     expect(events).toEqual({ count: 11 });
+  });
+
+  describe('while a disk is slow', () => {
+    beforeAll(async () => {
+      await app.sql('CREATE TABLE gate (is_open boolean)');
+      // The lock is one that all may have: it shows who is here.
+      await app.sql(`CREATE FUNCTION wait_at_gate() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        PERFORM pg_advisory_xact_lock_shared(4711);
+        WHILE NOT (SELECT is_open FROM gate) LOOP PERFORM pg_sleep(0.01); END LOOP;
+        RETURN NULL;
+      END $$`);
+      await app.sql(`CREATE CONSTRAINT TRIGGER orders_wait AFTER INSERT ON orders DEFERRABLE INITIALLY DEFERRED
+        FOR EACH ROW EXECUTE FUNCTION wait_at_gate()`);
+    });
+    beforeEach(() => app.sql('INSERT INTO gate VALUES (false)'));
+    afterEach(() => app.sql('DELETE FROM gate'));
+    afterAll(() => app.sql('DROP FUNCTION wait_at_gate CASCADE'));
+
+    const open = () => app.sql('UPDATE gate SET is_open = true');
+    const committing = async (): Promise<unknown> => {
+      const [row] = await app.sql(
+        `SELECT count(*)::int AS count FROM pg_locks
+          WHERE locktype = 'advisory' AND objid = 4711
+            AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`,
+      );
+      return row!.count;
+    };
+
+    it('begin while those before them commit, and no sooner', async () => {
+      const [one, two, three] = [await app.product(), await app.product(), await app.product()];
+      const first = order(ann, one.id);
+      await until(async () => (await committing()) === 1);
+      const second = order(ann, two.id);
+      await until(async () => (await committing()) === 2);
+      // A disk that does not answer must not keep all connections busy.
+      const third = order(ann, three.id);
+      await sleep(200);
+      expect(await committing()).toBe(2);
+      await open();
+      expect(outcomes(await Promise.all([first, second, third]))).toEqual(['201', '201', '201']);
+    });
+
+    it('stay together when those before them keep a row for longer than a group waits', async () => {
+      const { id } = await app.product({ stock: 100 });
+      const [euros, dollars] = [await app.product(), await app.product({ currency: 'USD' })];
+      const first = order(ann, id);
+      await until(async () => (await committing()) === 1);
+      // One that is refused in the end, and before that keeps the others waiting until all of them are there.
+      const holder = await app.hold('SELECT FROM products WHERE id = $1 FOR UPDATE', [euros.id]);
+      const refused = ann.post('/orders', {
+        items: [euros, dollars].map((product) => ({ productId: product.id, quantity: 1 })),
+      });
+      await holder.somebodyWaits();
+      const others = Array.from({ length: 20 }, () => order(ann, id));
+      await sleep(200);
+      await holder.letGo();
+      expect(failureOf(await refused)).toBe('422 CURRENCY_MISMATCH');
+      await sleep(1500);
+      await open();
+      const [, ...answers] = await Promise.all([first, ...others]);
+      expect(outcomes(answers)).toEqual(Array(20).fill('201'));
+      const ids = answers.map(({ body }) => body.data.id as string);
+      const transactions = await app.sql('SELECT DISTINCT xmin FROM orders WHERE id = ANY ($1)', [ids]);
+      // Whoever was late for the first of their groups came with the next.
+      expect(transactions.length).toBeLessThanOrEqual(2);
+    });
   });
 
   it('are placed although the database refuses one of them', async () => {
