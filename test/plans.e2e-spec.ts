@@ -94,6 +94,7 @@ describe('with 200,000 orders', () => {
       'ledger_entries',
       'order_items',
       'orders',
+      'product_spellings',
       'product_words',
       'products',
       'transfers',

@@ -16,11 +16,16 @@ describe('searching the catalogue', () => {
       ['KIT-MUG-STN', 'Stoneware mugs', 'Glazed by hand. 100 % safe in the dishwasher.', {}],
       ['KIT-TEA-001', 'Чайник', 'Для чая.', {}],
       ['DSK-OLD-001', 'Oak desk of yesterday', 'Gone.', { status: 'archived' }],
+      ['HAW-001', 'Hawaiʻi shirt', '', {}],
       ['STM-001', 'Ceramic teapot', '', {}],
       ['STM-002', 'Beautiful leather wallet', '', {}],
       ['STM-003', 'Mechanical keyboard', '', {}],
       ['STM-004', 'Organic honey', '', {}],
       ['STM-005', 'Digital thermometer', '', {}],
+      ['STM-006', 'Running shoes', '', {}],
+      ['STM-007', 'Cutting board', '', {}],
+      ['STM-008', 'Boxes', '', {}],
+      ['STM-009', 'Painting', '', {}],
     ] as const)
       await app.product({ sku, name, description, ...more });
   });
@@ -35,6 +40,15 @@ describe('searching the catalogue', () => {
     expect(await found('oak torch')).toEqual([]);
     expect(await found('oak desk', '&sortOrder=asc')).toEqual(['Ergonomic office chair', 'Lamp', 'Oak desk 160']);
     expect(await found('oak desk', '&sortBy=relevance')).toEqual(await found('oak desk'));
+  });
+
+  it.each([
+    // Their plain spelling has signs in it that mean something to a query.
+    ['hawaiʻi', ['Hawaiʻi shirt']],
+    ["hawaiʻi ' shirt", ['Hawaiʻi shirt']],
+    ['oak \\ desk', ['Oak desk 160', 'Lamp', 'Ergonomic office chair']],
+  ])('takes %s as it is', async (q, names) => {
+    expect(await found(q)).toEqual(names);
   });
 
   it.each([
@@ -63,6 +77,23 @@ describe('searching the catalogue', () => {
     expect(await found(q)).toEqual([name]);
   });
 
+  it.each(['Running shoes', 'Cutting board', 'Boxes', 'Painting', 'Beautiful leather wallet'])(
+    'finds %s whichever letter of its first word is missing, doubled, wrong, or changes places with the next',
+    async (name) => {
+      const [word = '', ...rest] = name.toLowerCase().split(' ');
+      const letters = Array.from(word);
+      const slips = letters.flatMap((letter, at) => {
+        const [before, after] = [word.slice(0, at), word.slice(at + 1)];
+        const swapped = `${before}${after.slice(0, 1)}${letter}${after.slice(1)}`;
+        return [before + after, before + letter + letter + after, `${before}q${after}`, swapped];
+      });
+      const missed = [];
+      for (const slip of new Set(slips))
+        if (!(await found([slip, ...rest].join(' '))).includes(name)) missed.push(slip);
+      expect(missed).toEqual([]);
+    },
+  );
+
   it.each([
     ['creme brulee', 'Crème brûlée set'],
     ['CRÈME BRÛLÉE', 'Crème brûlée set'],
@@ -72,6 +103,9 @@ describe('searching the catalogue', () => {
     ['mug', 'Stoneware mugs'],
     ['dishes torches', 'Crème brûlée set'],
     ['ergo', 'Ergonomic office chair'],
+    // Its stem is shorter.
+    ['runn', 'Running shoes'],
+    ['mechanicals', 'Mechanical keyboard'],
     ['KIT-CRM-BRU', 'Crème brûlée set'],
     ['kit-mug', 'Stoneware mugs'],
     ['off-chr-erg', 'Ergonomic office chair'],
@@ -190,6 +224,7 @@ describe('searching the catalogue', () => {
       expect(seen.filter((id) => there.includes(id)).sort()).toEqual(there);
       await app.sql(`DELETE FROM products WHERE words @@ 'gadget | gagdet | gadg'`);
       await app.sql(`DELETE FROM product_words WHERE word LIKE 'ga%'`);
+      await app.sql(`DELETE FROM product_spellings WHERE spelling LIKE 'ga%'`);
     });
 
     describe('where more match than are worth ranking', () => {

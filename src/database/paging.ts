@@ -228,6 +228,13 @@ export class Pager {
 
 const TAG_BYTES = 16;
 
+/**
+ * Whether a page is asked for as programs do, and with none of these filters, so that its statement may be prepared. With any
+ * other number of rows it would be another statement, and PostgreSQL keeps each for every connection.
+ */
+export const isPlain = ({ page, limit = DEFAULT_LIMIT }: PageRequest, filters: object): boolean =>
+  page === undefined && limit % 10 === 0 && Object.values(filters).every((value) => value === undefined);
+
 /** What is in a cursor: the last row's key and id, and the memo. */
 type Content = [key: Position['key'], id: string, memo: unknown];
 

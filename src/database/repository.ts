@@ -20,6 +20,9 @@ interface Identified extends ObjectLiteral {
  * running unit of work by itself.
  */
 export abstract class Repository<T extends Identified> {
+  /** Of the statements that are prepared as they come. */
+  private readonly names = new Map<string, string>();
+
   protected constructor(
     protected readonly unitOfWork: UnitOfWork,
     protected readonly entity: EntityTarget<T>,
@@ -96,7 +99,8 @@ export abstract class Repository<T extends Identified> {
 
   /** The same where the text is put together: for one of which there are few. */
   protected preparedAs<R>(sql: string, parameters: readonly unknown[]): Promise<R[]> {
-    const name = hash('sha256', sql, 'base64url');
+    let name = this.names.get(sql);
+    if (name === undefined) this.names.set(sql, (name = hash('sha256', sql, 'base64url')));
     return this.prepared(name, sql, parameters);
   }
 

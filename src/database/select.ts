@@ -23,6 +23,7 @@ export class Select<Row extends object, T> implements ListQuery<T> {
   private values: unknown[] = [];
   private order: string[] = [];
   private bounds = '';
+  private joined = '';
 
   /**
    * @param alias the table
@@ -53,8 +54,13 @@ export class Select<Row extends object, T> implements ListQuery<T> {
 
   /** @param condition names its parameters as `:name` */
   andWhere(condition: string, parameters: Record<string, unknown> = {}): this {
-    const numbered = condition.replace(/(?<!:):(\w+)/g, (_, name: string) => `$${this.values.push(parameters[name])}`);
-    this.conditions.push(numbered);
+    this.conditions.push(this.numbered(condition, parameters));
+    return this;
+  }
+
+  /** @param rows of which each is put beside each row; names its parameters as `:name` */
+  crossJoin(rows: string, parameters: Record<string, unknown>): this {
+    this.joined += ` CROSS JOIN ${this.numbered(rows, parameters)}`;
     return this;
   }
 
@@ -91,9 +97,13 @@ export class Select<Row extends object, T> implements ListQuery<T> {
     return (await this.ask<R>(this.text(), this.values))[0];
   }
 
+  private numbered(sql: string, parameters: Record<string, unknown>): string {
+    return sql.replace(/(?<!:):(\w+)/g, (_, name: string) => `$${this.values.push(parameters[name])}`);
+  }
+
   private text(): string {
     const where = this.conditions.map((condition) => `(${condition})`).join(' AND ');
     const order = this.order.join(', ');
-    return `SELECT ${this.columns} FROM ${this.alias}${where && ` WHERE ${where}`}${order && ` ORDER BY ${order}`}${this.bounds}`;
+    return `SELECT ${this.columns} FROM ${this.alias}${this.joined}${where && ` WHERE ${where}`}${order && ` ORDER BY ${order}`}${this.bounds}`;
   }
 }

@@ -25,6 +25,7 @@ export const TABLES = [
   'users',
   'products',
   'product_words',
+  'product_spellings',
   'orders',
   'order_items',
   'order_status_changes',

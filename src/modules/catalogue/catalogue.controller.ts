@@ -1,5 +1,6 @@
 import { Body, Controller, Delete, Get, HttpCode, Patch, Post, Put, Query } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
+import type { JsonView } from '../../database/json-view.js';
 import type { Page } from '../../database/paging.js';
 import { Created } from '../../http/created.js';
 import { ApiId, CurrentUser, Id, MaybeUser, Public, PubliclyCacheable, Requires } from '../../http/decorators.js';
@@ -30,9 +31,9 @@ export class CatalogueController {
   @Public()
   @PubliclyCacheable()
   @Answers(200, [ProductView])
-  async list(@Query() query: ProductsQuery, @MaybeUser() user: Principal | undefined): Promise<Page<ProductView>> {
+  async list(@Query() query: ProductsQuery, @MaybeUser() user: Principal | undefined): Promise<Page<JsonView>> {
     const page = await this.catalogue.list(filtersOf(query), query, user);
-    return page.map(toProduct);
+    return page.map(({ view }) => view);
   }
 
   /** Create a product */

@@ -8,9 +8,10 @@ import { EventsService, type EventType } from '../events/index.js';
 import { CachedProducts } from './cached-products.js';
 import { toProduct } from './catalogue.dto.js';
 import { ProductNotFound } from './catalogue.errors.js';
-import { CatalogueRepository, type ProductFilters } from './catalogue.repository.js';
+import { CatalogueRepository } from './catalogue.repository.js';
 import { DEMO_PRODUCTS } from './demo.js';
 import { type NewProduct, Product, type ProductChanges } from './product.entity.js';
+import { ProductListsRepository, type ProductFilters, type ShownProduct } from './product-lists.repository.js';
 import { type Quantity, Shelf } from './shelf.js';
 import { StockAdjustment } from './stock-adjustment.entity.js';
 import { StockAdjustmentsRepository } from './stock-adjustments.repository.js';
@@ -19,6 +20,7 @@ import { StockAdjustmentsRepository } from './stock-adjustments.repository.js';
 export class CatalogueService {
   constructor(
     private readonly products: CatalogueRepository,
+    private readonly lists: ProductListsRepository,
     private readonly shown: CachedProducts,
     private readonly adjustments: StockAdjustmentsRepository,
     private readonly events: EventsService,
@@ -26,13 +28,13 @@ export class CatalogueService {
   ) {}
 
   /** @throws ForbiddenError for a status that the caller may not see; ValidationError, InvalidCursor */
-  async list(filters: ProductFilters, page: PageRequest, by: Principal | undefined): Promise<Page<Product>> {
+  async list(filters: ProductFilters, page: PageRequest, by: Principal | undefined): Promise<Page<ShownProduct>> {
     const seesAll = may(by, 'read');
     const { status = seesAll ? undefined : 'active' } = filters;
     if (!seesAll && status !== 'active') throw new ForbiddenError('Only moderators see products that are not active');
     if (page.sortBy === 'relevance' && filters.q === undefined)
       throw ValidationError.of('sortBy', 'can be relevance only where there is a q');
-    return this.products.findPage({ ...filters, ...(status && { status }) }, page, by?.id ?? null);
+    return this.lists.findPage({ ...filters, ...(status && { status }) }, page, by?.id ?? null);
   }
 
   /** @throws ProductNotFound, also where the caller may not know that there is one */

@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { NIL } from 'uuid';
 import { Gather } from '../../database/gather.js';
 import { jsonObject, jsonOrNull, jsonPlain, jsonText, jsonTime, JsonView } from '../../database/json-view.js';
-import { type ListDefinition, Page, type PageRequest, Pager } from '../../database/paging.js';
+import { isPlain, type ListDefinition, Page, type PageRequest, Pager } from '../../database/paging.js';
 import { Repository } from '../../database/repository.js';
 import { Select } from '../../database/select.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
@@ -62,8 +62,10 @@ const SHOWN = `id, user_id AS "userId", version, ${jsonObject({
   status: jsonPlain('status'),
   currency: jsonPlain('currency'),
   total: 'total',
+  // In the order of the index that they are found by: `string_agg(… ORDER BY …)` would sort them once more.
   items: `'[' || coalesce((
-    SELECT string_agg(${SHOWN_ITEM}, ',' ORDER BY position) FROM order_items AS item WHERE order_id = orders.id), '') || ']'`,
+    SELECT string_agg(text, ',') FROM (
+      SELECT ${SHOWN_ITEM} AS text FROM order_items AS item WHERE order_id = orders.id ORDER BY position) AS items), '') || ']'`,
   note: jsonOrNull(jsonText('note')),
   metadata: 'metadata',
   createdAt: jsonTime('created_at'),
@@ -136,7 +138,7 @@ export class OrdersRepository extends Repository<Order> {
   async findPage(filters: OrderFilters, request: PageRequest, caller: string): Promise<Page<ShownOrder>> {
     const { userId, status, currency, minTotal, maxTotal, createdFrom, createdTo } = filters;
     const query = new Select<ShownRow, ShownOrder>(
-      (sql, values) => (isPlain(filters, request) ? this.preparedAs(sql, values) : this.query(sql, values)),
+      (sql, values) => (hasOnePlan(filters, request) ? this.preparedAs(sql, values) : this.query(sql, values)),
       SHOWN,
       'orders',
       toShown,
@@ -227,9 +229,7 @@ export class OrdersRepository extends Repository<Order> {
 }
 
 /** With other filters than the user the best plan differs with what they are given. */
-function isPlain({ userId: _, ...others }: OrderFilters, { page }: PageRequest): boolean {
-  return page === undefined && (Object.values(others) as unknown[]).every((other) => other === undefined);
-}
+const hasOnePlan = ({ userId: _, ...others }: OrderFilters, request: PageRequest): boolean => isPlain(request, others);
 
 const HISTORY: ListDefinition<StatusChange> = {
   name: 'order history',

@@ -1,0 +1,280 @@
+import { Injectable } from '@nestjs/common';
+import { jsonObject, jsonPlain, jsonText, jsonTime, JsonView } from '../../database/json-view.js';
+import { isPlain, type ListDefinition, type Page, type PageRequest, Pager } from '../../database/paging.js';
+import { Repository } from '../../database/repository.js';
+import { Select } from '../../database/select.js';
+import { UnitOfWork } from '../../database/unit-of-work.js';
+import { Product, type ProductStatus } from './product.entity.js';
+
+export interface ProductFilters {
+  q?: string;
+  status?: ProductStatus;
+  currency?: string;
+  minPrice?: number;
+  maxPrice?: number;
+  inStock?: boolean;
+}
+
+/** A product as the API shows it. */
+export interface ShownProduct {
+  id: string;
+  view: JsonView;
+}
+
+const LIST: ListDefinition<ShownProduct> = {
+  name: 'products',
+  sortKeys: {
+    createdAt: { sql: 'products.created_at', type: 'timestamptz' },
+    price: { sql: 'products.price', type: 'bigint' },
+    // Whatever the case. Other than that, in the order of the database's collation.
+    name: { sql: 'lower(products.name)', type: 'text' },
+  },
+  defaultSort: { by: 'createdAt', order: 'desc' },
+};
+
+/** What `toProduct` makes of a product. */
+const SHOWN = `id, version, ${jsonObject({
+  id: jsonPlain('id'),
+  sku: jsonText('sku'),
+  name: jsonText('name'),
+  description: jsonText('description'),
+  price: 'price',
+  currency: jsonPlain('currency'),
+  stock: 'stock',
+  status: jsonPlain('status'),
+  createdAt: jsonTime('created_at'),
+  updatedAt: jsonTime('updated_at'),
+  version: 'version',
+})} AS text`;
+
+interface ShownRow {
+  id: string;
+  version: number;
+  text: string;
+}
+
+const toShown = ({ id, version, text }: ShownRow): ShownProduct => ({ id, view: new JsonView(text, version) });
+
+/**
+ * First those that have all the words in their name or sku, shorter names before longer ones; then by how often and how
+ * close together the words are. An integer, so that a cursor's comparison is exact. Where more than `MOST_RANKED` match,
+ * it is another: see `findCommon`.
+ */
+const RELEVANCE: ListDefinition<ShownProduct> = {
+  name: 'products',
+  sortKeys: {
+    relevance: {
+      sql: `((title_words @@ search.query)::integer * 1000000
+             + 400000 * (ts_rank(title_words, search.query, 1) + ts_rank(words, search.query)))::bigint`,
+      type: 'bigint',
+    },
+  },
+  defaultSort: { by: 'relevance', order: 'desc' },
+};
+
+/** More matches than that are not ranked one by one, nor read when there are enough without. See `findCommon`. */
+const MOST_RANKED = 500;
+/** So many products are looked at one after another for the next matches, before all matches are. */
+const NEAR = 1000;
+/** A search goes by its first words. */
+const MOST_WORDS = 10;
+
+/** The stems of the words that begin with `wanted.spelling`. */
+const BEGINNING = `SELECT DISTINCT word FROM product_spellings AS known
+  WHERE known.spelling >= wanted.spelling AND known.spelling < wanted.spelling || U&'\\+10FFFF'`;
+
+/** What relevance is where too many match: what `findCommon` goes by, for the pages that are numbered. */
+const COMMON: ListDefinition<ShownProduct> = {
+  name: 'products',
+  sortKeys: { relevance: { sql: '(title_words @@ search.query)::integer', type: 'bigint' } },
+  defaultSort: { by: 'relevance', order: 'desc' },
+};
+
+/** What a search was understood to mean. The pages that follow the first one stay with it. */
+interface Search {
+  /** A tsquery. */
+  query: string;
+  /** Whether there are too many matches to rank each. */
+  isCommon?: boolean;
+}
+
+/** Lists of products as the API shows them, and searches. */
+@Injectable()
+export class ProductListsRepository extends Repository<Product> {
+  constructor(
+    unitOfWork: UnitOfWork,
+    private readonly pager: Pager,
+  ) {
+    super(unitOfWork, Product);
+  }
+
+  async findPage(filters: ProductFilters, request: PageRequest, caller: string | null): Promise<Page<ShownProduct>> {
+    const scope = [filters, caller];
+    if (filters.q !== undefined) return this.search(filters.q, filters, request, scope);
+    return this.pager.page(this.filtered(filters, hasOnePlan(filters, request)), LIST, request, scope);
+  }
+
+  /** @param isAlike whether one plan is good whatever the values are */
+  private filtered(filters: ProductFilters, isAlike: boolean): Select<ShownRow, ShownProduct> {
+    const query = new Select<ShownRow, ShownProduct>(
+      (sql, values) => (isAlike ? this.preparedAs(sql, values) : this.query(sql, values)),
+      SHOWN,
+      'products',
+      toShown,
+    );
+    const { condition, values } = conditionOf(filters);
+    return query.andWhere(condition, values);
+  }
+
+  private async search(
+    q: string,
+    filters: ProductFilters,
+    request: PageRequest,
+    scope: unknown,
+  ): Promise<Page<ShownProduct>> {
+    const isRanked = (request.sortBy ?? 'relevance') === 'relevance';
+    const list = isRanked ? RELEVANCE : LIST;
+    const { memo } = request.page === undefined ? this.pager.start<Search, ShownProduct>(list, request, scope) : {};
+    const search = memo ?? (await this.understand(q, isRanked));
+    const isCommon = isRanked && search.isCommon === true;
+    if (isCommon && request.page === undefined) return this.findCommon(search, filters, request, scope);
+    // Of few matches any plan begins with them all, so it need not be made anew for each search: nor may it then be made
+    // for what is sought, which the fence keeps from the planner.
+    const isFew = isRanked && !isCommon;
+    const query = this.filtered(filters, isFew && hasOnePlan(filters, request));
+    query.crossJoin(`(SELECT :query::tsquery AS query${isFew ? ' OFFSET 0' : ''}) AS search`, { query: search.query });
+    query.andWhere('words @@ search.query');
+    return this.pager.page(query, isCommon ? COMMON : list, request, scope, search);
+  }
+
+  /**
+   * All of the words, in any order. One that no product has stands for those that begin with it, else for those that
+   * begin with its stem, if that is more than a syllable, else for those that are nearly the same. Where a word is like
+   * none, nothing has them all; and an empty query finds nothing.
+   */
+  private async understand(q: string, isRanked: boolean): Promise<Search> {
+    const [search] = await this.prepared<Search>(
+      isRanked ? 'understand a search and count' : 'understand a search',
+      `WITH wanted AS (
+         SELECT stem.lexeme, stem.positions[1] AS position, written.lexeme AS spelling
+           FROM unnest(words_of($1)) AS stem
+                JOIN unnest(spellings_of($1)) AS written ON stem.positions[1] = ANY (written.positions)
+          ORDER BY position LIMIT ${MOST_WORDS}
+       ), terms AS (
+         SELECT position, CASE
+             WHEN EXISTS (SELECT FROM product_words WHERE word = lexeme) THEN ${quoted('lexeme')}
+             WHEN length(spelling) > 1 AND EXISTS (${BEGINNING}) THEN ${quoted('spelling')} || ':*' || coalesce((
+               SELECT string_agg(' | ' || ${quoted('word')}, '')
+                 FROM (${BEGINNING} AND NOT starts_with(word, wanted.spelling) ORDER BY word LIMIT ${MOST_WORDS}) AS cut
+             ), '')
+             WHEN length(lexeme) > 3 AND EXISTS (
+               SELECT FROM product_words WHERE word >= lexeme AND word < lexeme || U&'\\+10FFFF'
+             ) THEN ${quoted('lexeme')} || ':*'
+             ELSE (SELECT string_agg(${quoted('word')}, ' | ') FROM nearest_product_words(spelling) AS word)
+           END AS term
+           FROM wanted
+       ), search AS MATERIALIZED (
+         SELECT CASE WHEN bool_and(term IS NOT NULL)
+                THEN string_agg('(' || term || ')', ' & ' ORDER BY position) ELSE '' END AS query
+           FROM terms
+       )
+       SELECT query${
+         isRanked
+           ? `, (
+         SELECT count(*) FROM (
+           SELECT FROM products WHERE words @@ query::tsquery LIMIT ${MOST_RANKED + 1}
+         ) AS matches
+       ) > ${MOST_RANKED} AS "isCommon"`
+           : ''
+       } FROM search`,
+      [q],
+    );
+    return search ?? { query: '' };
+  }
+
+  /**
+   * What more than `MOST_RANKED` products match says little of each of them, and ranking them would read them all. So
+   * relevance is less then: first those that have all the words in their name or sku, and of them the newest (ids sort by
+   * creation), however often and close together the words are. A numbered page still reads every match once, as it has to
+   * count them.
+   */
+  private async findCommon(
+    search: Search,
+    filters: ProductFilters,
+    request: PageRequest,
+    scope: unknown,
+  ): Promise<Page<ShownProduct>> {
+    const { limit, sortOrder, after } = this.pager.start(RELEVANCE, request, scope);
+    const isUp = sortOrder === 'asc';
+    const found: ShownProduct[] = [];
+    const rankOf = new Map<string, number>();
+    for (const rank of isUp ? [0, 1] : [1, 0]) {
+      const isPast = after !== undefined && (isUp ? rank < Number(after.key) : rank > Number(after.key));
+      if (isPast || found.length > limit) continue;
+      const products = await this.findTier(rank, search, filters, {
+        isUp,
+        after: rank === after?.key ? after.id : undefined,
+        limit: limit + 1 - found.length,
+      });
+      for (const product of products) rankOf.set(product.id, rank);
+      found.push(...products);
+    }
+    return this.pager.walked(found, ({ id }) => rankOf.get(id) ?? 0, RELEVANCE, request, scope, search);
+  }
+
+  /**
+   * The next matches that rank the same. PostgreSQL does not know how many there are of them, as little as whether the
+   * words of a name are also in the description, and would go through the whole catalogue for the last few. So it is told:
+   * look at the products that come next, and only if too few of those match, begin with all matches.
+   */
+  private async findTier(
+    rank: number,
+    search: Search,
+    filters: ProductFilters,
+    { isUp, after, limit }: { isUp: boolean; after: string | undefined; limit: number },
+  ): Promise<ShownProduct[]> {
+    const order = isUp ? 'ASC' : 'DESC';
+    const isBeyond = after === undefined ? 'true' : `id ${isUp ? '>' : '<'} :after`;
+    const isInTier =
+      rank === 1 ? 'title_words @@ :query::tsquery' : 'words @@ :query::tsquery AND NOT title_words @@ :query::tsquery';
+    const { condition, values } = conditionOf(filters);
+    const fetch = (candidates: string): Promise<ShownProduct[]> =>
+      this.filtered({}, false)
+        .andWhere(`id IN (SELECT id FROM (${candidates}) AS candidates ORDER BY id ${order} LIMIT ${limit})`, {
+          ...values,
+          query: search.query,
+          after,
+        })
+        .orderBy('id', order)
+        .getMany();
+    const near = await fetch(
+      `SELECT id FROM (
+         SELECT * FROM products WHERE ${isBeyond} ORDER BY id ${order} LIMIT ${NEAR}
+       ) AS near WHERE ${isInTier} AND ${condition}`,
+    );
+    if (near.length === limit) return near;
+    return fetch(
+      `WITH matches AS MATERIALIZED (
+         SELECT id FROM products WHERE ${isInTier} AND ${condition} AND ${isBeyond}
+       ) SELECT id FROM matches`,
+    );
+  }
+}
+
+/** The filters apart from the words, in SQL. */
+function conditionOf({ q: _, ...values }: ProductFilters): { condition: string; values: Record<string, unknown> } {
+  const conditions = ['true'];
+  if (values.status !== undefined) conditions.push('status = :status');
+  if (values.currency !== undefined) conditions.push('currency = :currency');
+  if (values.minPrice !== undefined) conditions.push('price >= :minPrice');
+  if (values.maxPrice !== undefined) conditions.push('price <= :maxPrice');
+  if (values.inStock !== undefined) conditions.push(values.inStock ? 'stock > 0' : 'stock = 0');
+  return { condition: conditions.join(' AND '), values };
+}
+
+/** With other filters than the status the best plan differs with what they are given. */
+const hasOnePlan = ({ q: _, status: __, ...others }: ProductFilters, request: PageRequest): boolean =>
+  isPlain(request, others);
+
+/** The SQL of a word as a tsquery writes it, which is not quite as SQL does. */
+const quoted = (sql: string): string => `'''' || replace(replace(${sql}, '\\', '\\\\'), '''', '''''') || ''''`;
