@@ -1,7 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { type Answer, type App, type Client, dataOf, failureOf, PASSWORD, startApp, type UserClient } from './app.js';
+import {
+  type Answer,
+  type App,
+  type Client,
+  dataOf,
+  exchange,
+  failureOf,
+  PASSWORD,
+  startApp,
+  UserClient,
+} from './app.js';
 
 describe('idempotency', () => {
   let app: App;
@@ -333,14 +343,38 @@ describe('idempotency', () => {
       expect(await keysLeft(old['idempotency-key'])).toHaveLength(1);
     });
 
-    it('of a person goes when they go', async () => {
-      const body = { email: 'dora@example.com', name: 'Dora', password: PASSWORD };
-      const { id } = dataOf(await admin.post('/users', body, keyed('made-dora')), 201);
-      const dora = await app.login(body.email);
-      dataOf(await dora.post('/accounts', { currency: 'EUR' }, keyed('doras-own')), 201);
-      expect([await keysLeft('made-dora'), await keysLeft('doras-own')].flat()).toHaveLength(2);
-      expect((await admin.delete(`/users/${id}`)).status).toBe(204);
-      expect([await keysLeft('made-dora'), await keysLeft('doras-own')].flat()).toEqual([]);
+    it('of a person goes when they go, and what made them makes nobody anew', async () => {
+      const dora = { email: 'dora@example.com', name: 'Dora', password: PASSWORD };
+      const { id: productId } = await app.product({ stock: 10 });
+      const ways = [
+        { path: '/users', body: dora, client: admin },
+        {
+          path: '/checkouts',
+          body: { user: { ...dora, email: 'guest@example.com' }, order: { items: [{ productId, quantity: 1 }] } },
+          client: app.anonymous,
+        },
+      ];
+      for (const { path, body, client } of ways) {
+        const made = `made-by${path.replace('/', '-')}`;
+        const { location } = Object.fromEntries((await client.post(path, body, keyed(made))).headers);
+        const self = await app.login('user' in body ? body.user.email : body.email);
+        dataOf(await self.post('/accounts', { currency: 'EUR' }, keyed('their-own')), 201);
+        expect((await self.delete(`/users/${self.id}`)).status).toBe(204);
+        const kept = JSON.stringify([await keysLeft(made), await keysLeft('their-own')]);
+        expect(kept).not.toMatch(/Dora|example\.com|their-own/);
+
+        // Not as the document promises it: there is nothing left to show.
+        const again = await exchange(new URL(`${app.url}/api/v1${path}`), 'POST', {
+          body,
+          headers: keyed(made),
+          token: client instanceof UserClient ? client.token : undefined,
+        });
+        expect([again.status, isReplay(again), again.headers.get('location')]).toEqual([201, true, location]);
+        expect(again.body).toMatchObject({ success: true, data: null });
+        expect(failureOf(await admin.get(`/users/${self.id}`))).toBe('404 NOT_FOUND');
+      }
+      expect(await stockOf(productId)).toBe(10);
+      expect(await app.sql(`SELECT FROM users WHERE email IN ('dora@example.com', 'guest@example.com')`)).toEqual([]);
     });
   });
 });

@@ -196,12 +196,16 @@ export class IdempotencyKeys implements OnApplicationBootstrap, OnModuleDestroy 
     }
   }
 
-  /** Deletes the answers that a person was given or that told of them. Joins the unit of work of their erasure. */
+  /**
+   * Deletes the answers that a person was given, and empties those that told others of them: their keys still count.
+   * Joins the unit of work of their erasure.
+   */
   async forget(userId: string, email: string): Promise<void> {
     const manager = await this.unitOfWork.manager();
-    const scopes = [IdempotencyKeys.scopeOfUser(userId), this.scopeOfEmail(email)];
-    await manager.query(`DELETE FROM idempotency_keys WHERE scope = ANY($1)`, [scopes]);
-    await manager.query(`DELETE FROM idempotency_keys WHERE location = $1 AND location LIKE '/users/%'`, [
+    // Nobody can come as this user again. But whoever is not logged in can come with this email.
+    await manager.query(`DELETE FROM idempotency_keys WHERE scope = $1`, [IdempotencyKeys.scopeOfUser(userId)]);
+    await manager.query(`UPDATE idempotency_keys SET body = 'null' WHERE scope = $1`, [this.scopeOfEmail(email)]);
+    await manager.query(`UPDATE idempotency_keys SET body = 'null' WHERE location = $1 AND location LIKE '/users/%'`, [
       `/users/${userId}`,
     ]);
   }
