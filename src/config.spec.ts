@@ -92,6 +92,26 @@ describe('the configuration', () => {
       expect(faultsOf({ DATABASE_URL: wrong })).toEqual([expect.stringContaining('begins with postgres://')]);
   });
 
+  it('takes a password only where it can be decoded', () => {
+    for (const name of ['DATABASE_URL', 'REDIS_URL', 'SMTP_URL']) {
+      const protocol = { DATABASE_URL: 'postgres', REDIS_URL: 'redis', SMTP_URL: 'smtp' }[name]!;
+      expect(faultsOf({ [name]: `${protocol}://stoa:100%25@host` })).toEqual([]);
+      expect(faultsOf({ [name]: `${protocol}://stoa:100%@host` })).toEqual([
+        expect.stringMatching(`^${name} is no URL: .* percent-encoded$`),
+      ]);
+    }
+  });
+
+  it('takes a database of Redis by its number', () => {
+    for (const right of ['redis://host', 'redis://host/', 'rediss://host:6380/15', 'redis://host?db=2'])
+      expect([right, faultsOf({ REDIS_URL: right })]).toEqual([right, []]);
+    for (const wrong of ['abc', '-1', '1.5', '1/', '1/2', '%31', '0x1', '?db=abc', '?db=-1'])
+      expect([wrong, faultsOf({ REDIS_URL: `redis://stoa:hunter2@host/${wrong}` })]).toEqual([
+        wrong,
+        ['REDIS_URL may name a database by its number only, such as redis://host:6379/1'],
+      ]);
+  });
+
   it('needs a database, a Redis and a signing key in production', () => {
     const faults = faultsOf({ NODE_ENV: 'production' });
     for (const name of ['DATABASE_URL', 'REDIS_URL', 'JWT_SECRET']) {

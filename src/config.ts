@@ -121,6 +121,11 @@ export function readConfig(environment: Environment = withDotEnv(process.env)): 
     read.fault('WEBHOOK_RETRY_SCHEDULE', `must be ${SCHEDULE_RULE}, separated by commas`);
   }
 
+  const redisUrl = read.url('REDIS_URL', ['redis:', 'rediss:'], { required: inProduction });
+  if (redisUrl !== undefined && !/^\/?\d*$/.test(databaseOf(redisUrl))) {
+    read.fault('REDIS_URL', 'may name a database by its number only, such as redis://host:6379/1');
+  }
+
   const port = read.integer('PORT', 3000, { min: 0, max: 65_535 });
   const metricsPort = read.has('METRICS_PORT') ? read.integer('METRICS_PORT', 0, { min: 0, max: 65_535 }) : undefined;
   if (metricsPort === port && port !== 0) read.fault('METRICS_PORT', 'must be another than PORT');
@@ -139,7 +144,7 @@ export function readConfig(environment: Environment = withDotEnv(process.env)): 
       idleMs: read.integer('DATABASE_POOL_IDLE_MS', 30_000, { min: 0 }),
       acquireMs: read.integer('DATABASE_POOL_ACQUIRE_MS', 30_000, { min: 1 }),
     },
-    redisUrl: read.url('REDIS_URL', ['redis:', 'rediss:'], { required: inProduction }),
+    redisUrl,
     dataDir: read.text('DATA_DIR', /^[^\0]+$/, 'a folder') ?? '.data',
     migrate: read.oneOf('MIGRATE', ['on', 'off'], 'on') === 'on',
     jwtSecret: read.text('JWT_SECRET', /^.{32,}$/s, 'at least 32 characters, unless JWT_PRIVATE_KEY is given', {
@@ -213,6 +218,23 @@ function isNetwork(text: string): boolean {
   );
 }
 
+/** What the client for Redis takes for the database: the path, and where there is none, a parameter. */
+function databaseOf(redisUrl: string): string {
+  const { pathname, searchParams } = new URL(redisUrl);
+  return pathname.length > 1 ? pathname : (searchParams.get('db') ?? '');
+}
+
+/** Whether it can be read, and its user and password can be decoded. */
+function isUrl(text: string): boolean {
+  try {
+    const { username, password } = new URL(text);
+    decodeURIComponent(username + password);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** In development `.env` fills in what the environment leaves open; an empty variable counts as open. */
 function withDotEnv(environment: Environment): Environment {
   if (environment.NODE_ENV !== undefined && !['', 'development'].includes(environment.NODE_ENV)) return environment;
@@ -284,7 +306,7 @@ class Reader {
     const value = this.text(name, /^\S+$/, rule, { required });
     if (value === undefined) return undefined;
     const isOurs = protocols.some((protocol) => value.startsWith(`${protocol}//`));
-    if (isOurs && !URL.canParse(value)) {
+    if (isOurs && !isUrl(value)) {
       return this.fault(
         name,
         'is no URL: a port is a number up to 65535, and special characters of a password are percent-encoded',

@@ -20,7 +20,9 @@ import { createAdapter } from './http/fastify.js';
 import { interceptOnce } from './http/interceptors.js';
 import { createDocument } from './http/openapi/document.js';
 import { serveDocument } from './http/openapi/serve.js';
+import { Standby } from './http/standby.js';
 import { API_VERSIONS } from './http/versions.js';
+import { listeningFault } from './listening.js';
 import { CatalogueService } from './modules/catalogue/index.js';
 import { Lifecycle, Probes } from './modules/health/index.js';
 import { JobsWorker } from './modules/jobs/index.js';
@@ -53,7 +55,20 @@ async function main(): Promise<void> {
     logger.info(line);
   });
   const stopTracing = await startTracing(config, logger);
-  const dataSource = await connect(config, logger, (each) => prepareSchema(config, each, logger));
+  const standby = new Standby(config);
+  const endOfStart = stopWhenTold(config.with({ shutdownDelay: 0 }), logger, {
+    announce: () => undefined,
+    finish: () => standby.close(),
+    release: async () => {
+      await stopTracing();
+      await embedded?.stop();
+    },
+  });
+  const prepare = (each: DataSource): Promise<void> => prepareSchema(config, each, logger);
+  const dataSource = await connect(config, logger, prepare, async () => {
+    await standby.listen('PORT', config.port);
+    await standby.listen('METRICS_PORT', config.metricsPort);
+  });
 
   const redis = new Redis(config.redisUrl, logger);
   await redis.start();
@@ -61,8 +76,11 @@ async function main(): Promise<void> {
   if (redis.isConfigured) metrics.gauge('stoa_redis_up', '1 while Redis answers, else 0', () => Number(redis.isHere));
   const drain = new Drain();
   const app = await createApp({ config, logger, dataSource, redis, metrics, drain });
+  await app.init();
+  await standby.close();
   const inside = await serveInside(config, metrics, app.get(Probes));
   const lifecycle = app.get(Lifecycle);
+  endOfStart();
   stopWhenTold(config, logger, {
     announce: () => {
       lifecycle.isStopping = true;
@@ -80,7 +98,9 @@ async function main(): Promise<void> {
     },
   });
 
-  await app.listen({ port: config.port, host: config.host, backlog: BACKLOG });
+  await app.listen({ port: config.port, host: config.host, backlog: BACKLOG }).catch((error: unknown) => {
+    throw listeningFault(error, 'PORT');
+  });
   const { port } = app.getHttpServer().address() as AddressInfo;
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
   logger.info({ url }, 'Listening');

@@ -15,8 +15,10 @@ export interface Steps {
 /**
  * Ends the process in order at SIGTERM or SIGINT (exit code 0), or after a defect that nobody has caught (exit code 1).
  * A second signal, or the time being up, ends it at once (exit code 1).
+ *
+ * @returns takes that back, for other steps to take their place
  */
-export function stopWhenTold(config: Config, logger: Logger, steps: Steps): void {
+export function stopWhenTold(config: Config, logger: Logger, steps: Steps): () => void {
   let isStopping = false;
 
   const stop = async (delay: number): Promise<void> => {
@@ -42,18 +44,23 @@ export function stopWhenTold(config: Config, logger: Logger, steps: Steps): void
     );
   };
 
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      if (isStopping) process.exit(1);
-      logger.info({ signal }, 'Stopping');
-      // Somebody at a terminal is not a load balancer.
-      stopWith(0, signal === 'SIGTERM' ? config.shutdownDelay : 0);
-    });
-  }
-  for (const defect of ['uncaughtException', 'unhandledRejection'] as const) {
-    process.on(defect, (error: unknown) => {
-      logger.fatal({ err: error }, 'A defect that nobody has caught');
-      if (!isStopping) stopWith(1, 0);
-    });
-  }
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (isStopping) process.exit(1);
+    logger.info({ signal }, 'Stopping');
+    // Somebody at a terminal is not a load balancer.
+    stopWith(0, signal === 'SIGTERM' ? config.shutdownDelay : 0);
+  };
+  const onDefect = (error: unknown): void => {
+    logger.fatal({ err: error }, 'A defect that nobody has caught');
+    if (!isStopping) stopWith(1, 0);
+  };
+  for (const signal of SIGNALS) process.on(signal, onSignal);
+  for (const defect of DEFECTS) process.on(defect, onDefect);
+  return () => {
+    for (const signal of SIGNALS) process.off(signal, onSignal);
+    for (const defect of DEFECTS) process.off(defect, onDefect);
+  };
 }
+
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const;
+const DEFECTS = ['uncaughtException', 'unhandledRejection'] as const;

@@ -1,10 +1,12 @@
 import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
+import type { DataSource } from 'typeorm';
 import { AppModule } from './app.module.js';
 import { ConfigError, readConfig } from './config.js';
 import { connect } from './database/connect.js';
 import { prepareSchema } from './database/migrate.js';
 import { fillIn } from './development.js';
+import { Standby } from './http/standby.js';
 import { Lifecycle, Probes } from './modules/health/index.js';
 import { JobsWorker } from './modules/jobs/index.js';
 import { stopWhenTold } from './stop.js';
@@ -22,7 +24,16 @@ async function main(): Promise<void> {
     logger.info(line);
   });
   const stopTracing = await startTracing(config, logger);
-  const dataSource = await connect(config, logger, (each) => prepareSchema(config, each, logger));
+  const standby = new Standby(config);
+  // Nobody sends it requests, so nobody has to notice first that it is about to end.
+  const hasty = config.with({ shutdownDelay: 0 });
+  const endOfStart = stopWhenTold(hasty, logger, {
+    announce: () => undefined,
+    finish: () => standby.close(),
+    release: stopTracing,
+  });
+  const prepare = (each: DataSource): Promise<void> => prepareSchema(config, each, logger);
+  const dataSource = await connect(config, logger, prepare, () => standby.listen('METRICS_PORT', config.metricsPort));
 
   const app = await NestFactory.createApplicationContext(AppModule.offline(config, logger, dataSource), {
     logger: new NestLogger(logger),
@@ -30,9 +41,10 @@ async function main(): Promise<void> {
   });
   const worker = app.get(JobsWorker);
   const lifecycle = app.get(Lifecycle);
+  await standby.close();
   const inside = await serveInside(config, app.get(Metrics), app.get(Probes));
-  // Nobody sends it requests, so nobody has to notice first that it is about to end.
-  stopWhenTold(config.with({ shutdownDelay: 0 }), logger, {
+  endOfStart();
+  stopWhenTold(hasty, logger, {
     announce: () => {
       lifecycle.isStopping = true;
     },

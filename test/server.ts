@@ -30,6 +30,15 @@ export class Server {
     return new Server(spawn(process.execPath, [program], { ...options, stdio: [...options.stdio] }));
   }
 
+  /** Resolves when it has ended by itself; one that does not is killed, and has no exit code. */
+  static async refused(env: Readonly<Record<string, string>>, program = MAIN): Promise<Server> {
+    const server = Server.spawn(env, program);
+    const patience = setTimeout(() => void server.kill(), START_MS);
+    await server.ended();
+    clearTimeout(patience);
+    return server;
+  }
+
   /** Resolves when it says that it listens. */
   static async start(env: Readonly<Record<string, string>>): Promise<Server> {
     return Server.startAs(MAIN, 'Listening', env);

@@ -1,12 +1,34 @@
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
-import { join } from 'node:path';
+import { type AddressInfo, createServer } from 'node:net';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ADMIN, type App, type Client, dataOf, dropDatabase, emptyDatabase, startApp } from './app.js';
+import {
+  ADMIN,
+  type App,
+  type Client,
+  cloneDatabase,
+  dataOf,
+  dropDatabase,
+  emptyDatabase,
+  exchange,
+  JWT_SECRET,
+  PASSWORD,
+  type RequestOptions,
+  startApp,
+} from './app.js';
+import { Gate } from './gate.js';
+import { OwnPostgres } from './outages/own-postgres.js';
+import { freePort } from './receiver.js';
 import { Server } from './server.js';
 import { until } from './until.js';
 
 jest.setTimeout(120_000);
+
+const programOf = (name: string): string => resolve(__dirname, `../dist/src/${name}.js`);
+const MAIN = programOf('main');
+const PROGRAMS = ['main', 'worker', 'migrate', 'verify-ledger'].map(programOf);
 
 describe('the start', () => {
   it('is refused with every fault of the configuration, one a line, and no secret', async () => {
@@ -48,20 +70,146 @@ describe('the start', () => {
     expect(server.stdout + server.stderr).not.toMatch(/hunter2/);
   });
 
-  it('is refused where the port is taken', async () => {
+  describe('is refused by a database', () => {
+    let postgres: OwnPostgres;
+    beforeAll(async () => {
+      // One that asks for a password.
+      postgres = await OwnPostgres.start();
+    });
+    afterAll(() => postgres?.remove());
+
+    it.each<[string, string[], (url: URL) => void, RegExp]>([
+      ['no such database', PROGRAMS, (url) => (url.pathname = '/nothing'), /^database "nothing" does not exist$/],
+      ['no such user', [MAIN], (url) => (url.username = 'nobody'), /"nobody"/],
+      ['a wrong password', [MAIN], (url) => (url.password = 'hunter2'), /^password authentication failed/],
+      ['no user', [MAIN], (url) => (url.username = url.password = ''), /user name|role|password/],
+      ['TLS, which it lacks', [MAIN], (url) => (url.search = '?ssl=true'), /SSL/],
+    ])('that is asked for %s, with its reason', async (_, programs, change, reason) => {
+      const url = new URL(postgres.url);
+      const { password } = url;
+      change(url);
+      const env = { NODE_ENV: 'test', PORT: '0', DATABASE_URL: url.href, JWT_SECRET };
+      for (const program of programs) {
+        const server = await Server.refused(env, program);
+        expect(await server.ended()).toBe(program.endsWith('verify-ledger.js') ? 2 : 1);
+        const [, said] = /^DATABASE_URL can not be used: (.*)\n$/.exec(server.stderr) ?? [];
+        expect(said).toMatch(reason);
+        expect(server.stdout + server.stderr).not.toMatch(`hunter2|${password}`);
+      }
+    });
+  });
+
+  it('is refused where the port is taken, or the host is another', async () => {
     const app = await startApp();
     try {
-      const env = {
-        NODE_ENV: 'test',
-        DATABASE_URL: app.databaseUrl,
-        DATA_DIR: app.dataDir,
-        PORT: new URL(app.url).port,
+      const { port: PORT } = new URL(app.url);
+      const refusal = async (env: Record<string, string>) => {
+        const all = { NODE_ENV: 'test', DATABASE_URL: app.databaseUrl, DATA_DIR: app.dataDir, JWT_SECRET, ...env };
+        const server = await Server.refused({ PORT: '0', ...all });
+        return [await server.ended(), server.stderr];
       };
-      const server = Server.spawn({ ...env, JWT_SECRET: 'x'.repeat(40) });
-      expect(await server.ended()).toBe(1);
-      expect(server.stdout + server.stderr).toMatch(/EADDRINUSE|in use/);
+      const line = (start: string) => [1, expect.stringMatching(`^${start}: .+\n$`)];
+      const away = 'postgres://stoa:hunter2@127.0.0.1:1/stoa';
+      expect(await refusal({ PORT })).toEqual(line('PORT can not be listened on'));
+      expect(await refusal({ PORT, DATABASE_URL: away })).toEqual(line('PORT can not be listened on'));
+      expect(await refusal({ METRICS_PORT: PORT })).toEqual(line('METRICS_PORT can not be listened on'));
+      expect(await refusal({ HOST: 'nowhere.invalid' })).toEqual(line('HOST can not be listened on'));
+      expect(await refusal({ HOST: '192.0.2.1', DATABASE_URL: away })).toEqual(line('HOST can not be listened on'));
     } finally {
       await app.stop();
+    }
+  });
+
+  it('answers probes while it waits for a database, and all else with 503', async () => {
+    const databaseUrl = await cloneDatabase();
+    const gate = await Gate.to(databaseUrl);
+    gate.shut();
+    const [PORT, METRICS_PORT] = [await freePort(), await freePort()].map(String) as [string, string];
+    const server = Server.spawn({ NODE_ENV: 'test', DATABASE_URL: gate.url, JWT_SECRET, PORT, METRICS_PORT });
+    const isWaiting = () => server.stdout.includes('The database is away');
+    const kept = new Agent({ keepAlive: true });
+    try {
+      await until(isWaiting);
+      for (const port of [PORT, METRICS_PORT]) {
+        const ask = (path: string, method = 'GET', options: RequestOptions = {}) =>
+          exchange(new URL(`http://127.0.0.1:${port}${path}`), method, options);
+        const live = await ask('/health/live');
+        expect([live.status, live.body]).toEqual([200, { status: 'healthy', checks: {} }]);
+        for (const path of ['/health/ready', '/health']) {
+          const { status, headers, body } = await ask(path);
+          expect([status, headers.get('retry-after')]).toEqual([503, '1']);
+          expect(body).toMatchObject({ status: 'unhealthy', checks: { database: 'disconnected' } });
+        }
+        const given = { 'X-Request-Id': 'somebody-asks' };
+        const { status, headers, body } = await ask('/api/v1/auth/login', 'POST', { body: {}, headers: given });
+        const names = ['retry-after', 'x-request-id', 'content-type'];
+        expect([status, ...names.map((name) => headers.get(name))]).toEqual([
+          503,
+          '1',
+          'somebody-asks',
+          'application/json; charset=utf-8',
+        ]);
+        expect(body).toMatchObject({
+          success: false,
+          error: { code: 'SERVICE_UNAVAILABLE', message: expect.any(String) },
+          meta: { requestId: 'somebody-asks', timestamp: expect.any(String) },
+        });
+        await get(`http://127.0.0.1:${port}/health/live`, kept);
+      }
+
+      gate.open();
+      await until(() => server.logs().some(({ msg }) => msg === 'Listening'));
+      for (const port of [PORT, METRICS_PORT]) {
+        const { status, body } = await exchange(new URL(`http://127.0.0.1:${port}/health/ready`), 'GET');
+        expect([status, body.status]).toEqual([200, 'healthy']);
+      }
+      expect((await fetch(`http://127.0.0.1:${PORT}/api/v1/products`)).status).toBe(200);
+      expect(await server.stop()).toBe(0);
+      expect(server.stderr).toBe('');
+    } finally {
+      kept.destroy();
+      await server.kill();
+      await gate.close();
+      await dropDatabase(databaseUrl);
+    }
+  });
+
+  it('answers probes, too, before it gives up a database that takes the connection and says nothing', async () => {
+    const silent = createServer(() => undefined).listen(0, '127.0.0.1');
+    await once(silent, 'listening');
+    const PORT = String(await freePort());
+    const DATABASE_URL = `postgres://stoa@127.0.0.1:${(silent.address() as AddressInfo).port}/stoa`;
+    const server = Server.spawn({ NODE_ENV: 'test', DATABASE_URL, JWT_SECRET, PORT });
+    const statusOf = (path: string) =>
+      fetch(`http://127.0.0.1:${PORT}${path}`).then(
+        ({ status }) => status,
+        () => undefined,
+      );
+    try {
+      await until(async () => (await statusOf('/health/live')) === 200);
+      expect(await statusOf('/health/ready')).toBe(503);
+      expect(server.stdout).not.toContain('The database is away');
+      expect(await server.stop()).toBe(0);
+    } finally {
+      await server.kill();
+      silent.close();
+    }
+  });
+
+  it.each(['main', 'worker'])('of %s that waits for a database ends at once by SIGTERM, with success', async (name) => {
+    const METRICS_PORT = String(await freePort());
+    const DATABASE_URL = 'postgres://stoa:hunter2@127.0.0.1:1/stoa';
+    const env = { NODE_ENV: 'test', PORT: '0', METRICS_PORT, DATABASE_URL, JWT_SECRET, SHUTDOWN_DELAY: '20' };
+    const server = Server.spawn(env, programOf(name));
+    try {
+      await until(() => server.stdout.includes('The database is away'));
+      expect((await fetch(`http://127.0.0.1:${METRICS_PORT}/health/live`)).status).toBe(200);
+      const start = Date.now();
+      expect(await server.stop()).toBe(0);
+      expect(Date.now() - start).toBeLessThan(1000);
+      expect(server.stdout + server.stderr).toMatch(/"Stopped"/);
+    } finally {
+      await server.kill();
     }
   });
 
@@ -73,6 +221,61 @@ describe('the start', () => {
       const answer = await app.anonymous.post('/auth/login', { email: 'other@example.com', password: 'Other-Horse-1' });
       expect(answer.status).toBe(401);
       await app.login(ADMIN.email, ADMIN.password);
+    } finally {
+      await app.stop();
+    }
+  });
+
+  it('makes the user who has that address the first admin, between two, and shuts out who was in there', async () => {
+    const app = await startApp();
+    const replicas: App[] = [];
+    try {
+      const squatter = await app.register();
+      const { email } = squatter.user;
+      const refreshToken = squatter.tokens.refreshToken;
+      expect((await app.anonymous.post('/auth/password/forgot', { email })).status).toBe(202);
+      const links = () => app.sql(`SELECT purpose FROM user_tokens WHERE user_id = $1`, [squatter.id]);
+      await until(async () => (await links()).length === 2);
+      await app.sql(`UPDATE users SET role = 'user' WHERE role = 'admin'`);
+
+      const env = { DATABASE_URL: app.databaseUrl, ADMIN_EMAIL: email.toUpperCase(), ADMIN_PASSWORD: 'Other-Horse-1' };
+      replicas.push(...(await Promise.all([startApp(env), startApp(env)])));
+
+      expect((await app.login(email, 'Other-Horse-1')).user).toMatchObject({
+        id: squatter.id,
+        role: 'admin',
+        version: 2,
+      });
+      for (const each of [app, ...replicas]) {
+        expect((await each.as(squatter.token!).get(`/users/${squatter.id}`)).status).toBe(401);
+        expect((await each.anonymous.post('/auth/refresh', { refreshToken })).status).toBe(401);
+        expect((await each.anonymous.post('/auth/login', { email, password: PASSWORD })).status).toBe(401);
+      }
+      expect(await links()).toEqual([]);
+      const events = await app.sql(
+        `SELECT type, data ->> 'role' AS role FROM events WHERE resource_id = $1 ORDER BY id`,
+        [squatter.id],
+      );
+      expect(events).toEqual([
+        { type: 'user.created', role: 'user' },
+        { type: 'user.updated', role: 'admin' },
+      ]);
+      const warnings = replicas.flatMap((each) => each.logs().filter(({ level }) => level === 'warn'));
+      expect(warnings).toMatchObject([{ level: 'warn', msg: expect.stringContaining('ADMIN_EMAIL') }]);
+    } finally {
+      for (const each of [...replicas, app]) await each.stop();
+    }
+  });
+
+  it('makes up the password of such a user, too, where it is given none', async () => {
+    const app = await startApp();
+    try {
+      const { email } = (await app.register()).user;
+      await app.sql(`UPDATE users SET role = 'user' WHERE role = 'admin'`);
+      await app.restart({ ADMIN_EMAIL: email, ADMIN_PASSWORD: '' });
+      await until(() => app.output().includes(`Admin  ${email}  Aa1-`));
+      const [, password] = new RegExp(`Admin  ${email}  (\\S+)`).exec(app.output())!;
+      expect((await app.login(email, password)).user.role).toBe('admin');
     } finally {
       await app.stop();
     }

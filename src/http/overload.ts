@@ -1,9 +1,8 @@
-import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { OVERLOADED, type Pool } from '../database/pool.js';
-import type { ErrorCode } from '../errors.js';
 import type { Metrics } from '../telemetry/metrics.js';
-import { prefersProblem } from './accept.js';
+import { refuse } from './refuse.js';
 
 const TICK_MS = 50;
 /** An event loop that comes round later than that answers nobody well: a transaction waits for it at every statement. */
@@ -21,8 +20,6 @@ const PATIENCE_MS = 2000;
 const ALERT_MS = 5000;
 const TELL_EVERY_MS = 1000;
 
-const STATUS = 503;
-const CODE: ErrorCode = 'SERVICE_UNAVAILABLE';
 /** What asks whether the server is well must be told. */
 const EXEMPT = /^\/(health|metrics)(\/|\?|$)/;
 
@@ -46,7 +43,6 @@ export class Overload {
     private readonly pool: Pool,
     private readonly logger: Logger,
     private readonly metrics: Metrics,
-    private readonly idOf: (request: IncomingMessage) => string,
   ) {
     this.served = pool.served;
     setInterval(() => {
@@ -104,31 +100,7 @@ export class Overload {
   private refuse(request: IncomingMessage, response: ServerResponse): void {
     this.refused++;
     this.metrics.countShed();
-    const requestId = this.idOf(request);
-    const isProblem = prefersProblem(request.headers.accept);
-    const body = isProblem
-      ? {
-          type: 'about:blank',
-          title: STATUS_CODES[STATUS],
-          status: STATUS,
-          detail: OVERLOADED,
-          instance: request.url?.split('?', 1)[0],
-          code: CODE,
-          requestId,
-        }
-      : {
-          success: false,
-          error: { code: CODE, message: OVERLOADED },
-          meta: { requestId, timestamp: new Date().toISOString() },
-        };
-    response
-      .writeHead(STATUS, {
-        'Content-Type': `application/${isProblem ? 'problem+json' : 'json'}; charset=utf-8`,
-        'X-Request-Id': requestId,
-        'Cache-Control': 'private, no-cache',
-        'Retry-After': 1,
-      })
-      .end(JSON.stringify(body));
+    refuse(request, response, OVERLOADED);
   }
 
   /** One line for many: to write one for each would be a good part of what a refusal costs. */

@@ -1,5 +1,6 @@
 import { Redis as Client } from 'ioredis';
 import type { Logger } from 'pino';
+import { ConfigError } from '../config.js';
 import { WaitingLine } from '../waiting-line.js';
 
 export type { Client };
@@ -14,6 +15,9 @@ const TICKS = 6;
 const HEARTBEAT_MS = 500;
 const LONGEST_RECONNECT_MS = 1000;
 const START_MS = 1000;
+
+/** What Redis says to a number that it has no database for, or that this user may not have: it will say it again. */
+const REFUSED = /^(ERR|NOPERM) /;
 
 const NO_ANSWER = Symbol('no answer');
 
@@ -30,7 +34,7 @@ export class Redis {
   private readonly waiting = new WaitingLine<{ ticks: number; letGo: () => void }>();
   private clock: NodeJS.Timeout | undefined;
   /** What the log said last, so that it says nothing twice. */
-  private told: 'nothing' | 'here' | 'away' = 'nothing';
+  private told: 'nothing' | 'here' | 'away' | 'refused' = 'nothing';
   private reason = 'No answer';
 
   /** @param url unset: there is no Redis, and everything always goes its other way */
@@ -72,7 +76,11 @@ export class Redis {
     return this.isUp;
   }
 
-  /** Resolves when it is connected, or when it is clear enough that it is not: a server starts without it, too. */
+  /**
+   * Resolves when it is connected, or when it is clear enough that it is not: a server starts without it, too.
+   *
+   * @throws ConfigError where it is there and refuses the database that it is asked for
+   */
   async start(): Promise<void> {
     if (this.client === undefined) return;
     this.heartbeat = setInterval(() => void this.probe(), HEARTBEAT_MS).unref();
@@ -83,6 +91,7 @@ export class Redis {
       ),
       new Promise<void>((resolve) => void setTimeout(resolve, START_MS).unref()),
     ]);
+    if (this.told === 'refused') throw new ConfigError([`REDIS_URL can not be used: ${this.reason}`]);
     if (!this.isUp) this.tell('away');
   }
 
@@ -151,6 +160,7 @@ export class Redis {
   private async ping(): Promise<void> {
     if (this.client?.status !== 'ready') return;
     try {
+      if (!this.isUp) await this.select(this.client);
       const answer = this.client.set('stoa:probe', '1', 'PX', 1000);
       if (this.isUp) await this.inTime(answer);
       else {
@@ -163,6 +173,20 @@ export class Redis {
       // One that takes connections and says nothing is left, so that commands do not pile up before it.
       this.client.disconnect(true);
     }
+  }
+
+  /**
+   * The client itself does this at each connection, and goes on where it is refused: everything would then be written to
+   * the database that other programs have their things in.
+   */
+  private async select(client: Client): Promise<void> {
+    const { db } = client.options;
+    if (db === undefined || db === 0) return;
+    await client.select(db).catch((error: unknown) => {
+      this.reason = error instanceof Error ? error.message : String(error);
+      if (REFUSED.test(this.reason)) this.tell('refused');
+      throw error;
+    });
   }
 
   private find(): void {
@@ -180,11 +204,14 @@ export class Redis {
     else setImmediate(() => void this.probe());
   }
 
-  private tell(state: 'here' | 'away'): void {
-    if (state === this.told) return;
-    const { reason } = this;
-    if (state === 'away') this.logger.warn({ reason }, 'Redis is away: this process counts and remembers for itself');
-    else if (this.told === 'away') this.logger.info('Redis is back');
+  private tell(state: 'here' | 'away' | 'refused'): void {
+    // One that refuses is left each time, and so away: it need not be said again.
+    if (state === this.told || (state === 'away' && this.told === 'refused')) return;
+    const { reason, told } = this;
     this.told = state;
+    // A start that is refused ends with saying so.
+    if (told === 'nothing' && state !== 'away') return;
+    if (state === 'here') this.logger.info('Redis is back');
+    else this.logger.warn({ reason }, 'Redis is away: this process counts and remembers for itself');
   }
 }

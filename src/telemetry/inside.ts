@@ -1,6 +1,6 @@
-import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import { type Config, ConfigError } from '../config.js';
+import type { Config } from '../config.js';
+import { listen } from '../listening.js';
 import type { Metrics } from './metrics.js';
 
 /** What is asked by whoever runs it, of processes that serve requests and of those that do not. */
@@ -12,7 +12,7 @@ export interface Asked {
 /**
  * Serves `/metrics` and the probes on a port of their own, where one is set, so that the outside need never see them.
  *
- * @throws ConfigError where the port is taken
+ * @throws ConfigError where it can not be listened on
  */
 export async function serveInside(config: Config, metrics: Metrics, probes: Asked): Promise<Server | undefined> {
   if (config.metricsPort === undefined) return undefined;
@@ -36,10 +36,7 @@ export async function serveInside(config: Config, metrics: Metrics, probes: Aske
     );
     return undefined;
   });
-  server.listen(config.metricsPort, config.host);
-  await once(server, 'listening').catch((error: unknown) => {
-    throw new ConfigError([`METRICS_PORT can not be listened on: ${error instanceof Error ? error.message : ''}`]);
-  });
+  await listen(server, config, 'METRICS_PORT', config.metricsPort);
   return server;
 }
 

@@ -19,10 +19,12 @@ export class Aftermath implements OnModuleInit {
   onModuleInit(): void {
     this.users.onRightsChange(({ id, rightsVersion }) => this.revocations.revokeRights(id, rightsVersion));
     this.users.onEmailChange((user, formerEmail) => this.links.emailChanged(user, formerEmail));
-    this.users.onErasure(async (userId) => {
+    const shutOut = async (userId: string): Promise<void> => {
       await this.sessions.forget(userId);
       await this.links.forget(userId);
-    });
+    };
+    this.users.onErasure(shutOut);
+    this.users.onHandover(shutOut);
     this.jobs.schedule('auth.clean', '37 3 * * *', async () => {
       await this.sessions.clean();
       await this.links.clean();

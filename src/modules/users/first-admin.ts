@@ -21,11 +21,13 @@ export class FirstAdmin implements OnApplicationBootstrap {
     const { admin } = this.config;
     if (admin === undefined || (await this.users.hasAdmin())) return;
     const password = admin.password ?? `Aa1-${randomBytes(9).toString('base64url')}`;
-    try {
-      if (!(await this.users.createFirstAdmin(admin.email, password))) return;
-      if (admin.password === undefined) this.madeUpPassword = password;
-    } catch (error) {
-      this.logger.error({ err: error }, 'The first admin could not be made: give ADMIN_EMAIL another address');
+    const done = await this.users.createFirstAdmin(admin.email, password);
+    if (done === undefined) return;
+    if (admin.password === undefined) this.madeUpPassword = password;
+    if (done === 'handed over') {
+      this.logger.warn(
+        'Somebody had ADMIN_EMAIL: that user is the first admin now, with a new password and no sessions',
+      );
     }
   }
 }

@@ -1,6 +1,6 @@
 import { ApiProperty, PickType } from '@nestjs/swagger';
-import { IsEmail, IsIn, MaxLength } from 'class-validator';
-import { Name, Optional, QueryDate, QueryText } from '../../http/fields.js';
+import { IsIn } from 'class-validator';
+import { Email, Name, Optional, QueryDate, QueryText } from '../../http/fields.js';
 import { ListQuery } from '../../http/list-query.dto.js';
 import { type Role, ROLES } from '../../permissions.js';
 import { GivenPassword, NewPassword } from './password.rules.js';
@@ -8,8 +8,7 @@ import type { User } from './user.entity.js';
 
 export class CreateUserDto {
   /** @example ann@example.com */
-  @IsEmail({}, { message: 'must be an email' })
-  @MaxLength(254)
+  @Email()
   email: string;
 
   /** @example "Ann Archer" */
@@ -38,8 +37,7 @@ export class ReplaceUserDto extends PickType(CreateUserDto, ['email', 'name', 'r
 export class UpdateUserDto {
   /** @example ann@example.com */
   @Optional()
-  @IsEmail({}, { message: 'must be an email' })
-  @MaxLength(254)
+  @Email()
   email?: string;
 
   /** @example "Ann Archer" */

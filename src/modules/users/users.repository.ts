@@ -33,6 +33,10 @@ export type StoredUser = Pick<
   'id' | 'email' | 'emailKey' | 'name' | 'role' | 'emailVerified' | 'createdAt' | 'updatedAt' | 'erasedAt' | 'version'
 > & { stamp: string };
 
+/** All but the hash. */
+const COLUMNS = `id, email, email_key AS "emailKey", name, role, rights_version AS "rightsVersion",
+  email_verified AS "emailVerified", created_at AS "createdAt", updated_at AS "updatedAt", erased_at AS "erasedAt", version`;
+
 /** Erased users are rows that only foreign keys may meet: every question here is about the others. */
 @Injectable()
 export class UsersRepository extends Repository<User> {
@@ -51,10 +55,7 @@ export class UsersRepository extends Repository<User> {
   async findByIds(ids: readonly string[]): Promise<Map<string, User>> {
     const rows = await this.prepared<User>(
       'read users',
-      `SELECT id, email, email_key AS "emailKey", name, role, rights_version AS "rightsVersion",
-              email_verified AS "emailVerified", created_at AS "createdAt", updated_at AS "updatedAt",
-              erased_at AS "erasedAt", version
-         FROM users WHERE id = ANY ($1::uuid[]) AND erased_at IS NULL`,
+      `SELECT ${COLUMNS} FROM users WHERE id = ANY ($1::uuid[]) AND erased_at IS NULL`,
       [ids],
     );
     return new Map(rows.map((row) => [row.id, Object.assign(new User(), row)]));
@@ -88,6 +89,25 @@ export class UsersRepository extends Repository<User> {
       .updateEntity(false)
       .execute();
     return (result.raw as { id: string }[]).map(({ id }) => id);
+  }
+
+  async credentialsOf(email: string): Promise<{ id: string; passwordHash: string | null } | undefined> {
+    const [row] = await this.prepared<{ id: string; passwordHash: string | null }>(
+      'read credentials',
+      'SELECT id, password_hash AS "passwordHash" FROM users WHERE email_key = $1',
+      [emailKeyOf(email)],
+    );
+    return row;
+  }
+
+  /** As `lockById`, but null also where the password is another by now. */
+  async lockWith(id: string, passwordHash: string): Promise<User | null> {
+    const [row] = await this.prepared<User>(
+      'lock user with password',
+      `SELECT ${COLUMNS} FROM users WHERE id = $1 AND password_hash = $2 AND erased_at IS NULL FOR NO KEY UPDATE`,
+      [id, passwordHash],
+    );
+    return row === undefined ? null : Object.assign(new User(), row);
   }
 
   async passwordHashOf(id: string): Promise<string | null> {

@@ -38,6 +38,9 @@ export type OnRightsChange = (user: Pick<User, 'id' | 'rightsVersion'>) => Promi
 /** Follows, in the same transaction, when a user has got another address than this one. */
 export type OnEmailChange = (user: User, formerEmail: string) => Promise<void>;
 
+/** Follows, in the same transaction, when an account is somebody else's from now on: nobody else may still be in it. */
+export type OnHandover = (userId: string) => Promise<void>;
+
 /** A password that somebody else has changed while it was checked is checked again, this many times. */
 const CHECKS = 3;
 
@@ -49,6 +52,7 @@ export class UsersService {
   private readonly beforeErasure: BeforeErasure[] = [];
   private readonly rightsChangeHooks: OnRightsChange[] = [];
   private readonly emailChangeHooks: OnEmailChange[] = [];
+  private readonly handoverHooks: OnHandover[] = [];
 
   constructor(
     private readonly users: UsersRepository,
@@ -71,6 +75,10 @@ export class UsersService {
 
   onEmailChange(hook: OnEmailChange): void {
     this.emailChangeHooks.push(hook);
+  }
+
+  onHandover(hook: OnHandover): void {
+    this.handoverHooks.push(hook);
   }
 
   /** @throws EmailTaken, UnavailableError */
@@ -149,7 +157,7 @@ export class UsersService {
    * @throws UnavailableError
    */
   authenticate<T>(email: string, password: string, work: (user: User) => Promise<T>): Promise<T | null> {
-    return this.withPassword(() => this.users.findByEmail(email).then((user) => user?.id), password, work);
+    return this.withPassword(() => this.users.credentialsOf(email), password, work);
   }
 
   /**
@@ -163,7 +171,7 @@ export class UsersService {
     also: (user: User) => Promise<void>,
   ): Promise<void> {
     const changed = await this.withPassword(
-      () => Promise.resolve(id),
+      async () => ({ id, passwordHash: await this.users.passwordHashOf(id) }),
       currentPassword,
       (user) => also(user).then(() => true),
       newPassword,
@@ -218,17 +226,24 @@ export class UsersService {
   }
 
   /**
-   * Makes the first admin where there is none; replicas that start at once make one between them.
+   * Makes the first admin where there is none; replicas that start at once make one between them. Whoever has the address
+   * already becomes it, and had better not be trusted: they may have registered it before its owner did.
    *
-   * @returns whether this call made it
+   * @returns what this call did, if anything
    */
-  async createFirstAdmin(email: string, password: string): Promise<boolean> {
+  async createFirstAdmin(email: string, password: string): Promise<'made' | 'handed over' | undefined> {
     const passwordHash = await this.passwords.hash(password);
     return this.unitOfWork.run(async () => {
       await this.users.lockFirstAdmin();
-      if ((await this.users.count({ role: 'admin' })) > 0) return false;
-      await this.insert(User.register({ email, name: 'Admin', role: 'admin', passwordHash }));
-      return true;
+      if ((await this.users.count({ role: 'admin' })) > 0) return undefined;
+      const admin = User.register({ email, name: 'Admin', role: 'admin', passwordHash });
+      const [made] = await this.users.createMissing([admin]);
+      if (made === undefined) {
+        await this.handOver(email, passwordHash);
+        return 'handed over';
+      }
+      await this.events.record('user.created', admin, toUser(admin));
+      return 'made';
     });
   }
 
@@ -240,6 +255,18 @@ export class UsersService {
     await this.users.create(user);
     await this.events.record('user.created', user, toUser(user));
     return user;
+  }
+
+  /** To the operator, as admin: nothing that was good for this account before is any longer. */
+  private async handOver(email: string, passwordHash: string): Promise<void> {
+    const found = await this.users.findByEmail(email);
+    const user = found && (await this.users.lockById(found.id));
+    if (user === null) throw new UserNotFound();
+    user.changeRole('admin');
+    user.passwordHash = passwordHash;
+    await this.save(user, 'user.updated');
+    await this.tellOfRights(user);
+    for (const hook of this.handoverHooks) await hook(user.id);
   }
 
   private async save(user: User, event: 'user.updated' | 'user.deleted'): Promise<User> {
@@ -256,21 +283,20 @@ export class UsersService {
    * it can be changed by somebody else while it is being checked. A hash that is weaker than those we make is replaced.
    */
   private async withPassword<T>(
-    find: () => Promise<string | undefined>,
+    find: () => Promise<{ id: string; passwordHash: string | null } | undefined>,
     password: string,
     work: (user: User) => Promise<T>,
     newPassword?: string,
   ): Promise<T | null> {
     for (let check = 1; check <= CHECKS; check++) {
-      const id = await find();
-      const hash = id === undefined ? null : await this.users.passwordHashOf(id);
+      const { id, passwordHash: hash } = (await find()) ?? {};
       const matches = await this.passwords.verify(hash, password);
-      if (!matches || id === undefined || hash === null) return null;
+      if (!matches || id === undefined || hash == null) return null;
       const isReplaced = newPassword !== undefined || this.passwords.isOutdated(hash);
       const newHash = isReplaced ? await this.passwords.hash(newPassword ?? password) : hash;
       const done = await this.unitOfWork.run(async () => {
-        const user = await this.users.lockById(id);
-        if (user === null || (await this.users.passwordHashOf(id)) !== hash) return undefined;
+        const user = await this.users.lockWith(id, hash);
+        if (user === null) return undefined;
         if (newHash !== hash) await this.users.update(id, { passwordHash: newHash });
         return { result: await work(user) };
       });
