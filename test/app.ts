@@ -291,7 +291,8 @@ export const fieldsOf = ({ body }: Answer): string[] => (body.error.details ?? [
 
 const isWhole = (path: string) => /^\/(api|health|docs|openapi|metrics|\.well-known)/.test(path);
 
-async function exchange(url: URL, method: string, options: RequestOptions = {}): Promise<Answer> {
+/** Sends a request to any server, whatever it promises. */
+export async function exchange(url: URL, method: string, options: RequestOptions = {}): Promise<Answer> {
   const { token, body, raw, headers } = options;
   const payload = raw ?? (body === undefined ? undefined : JSON.stringify(body));
   const response = await fetch(url, {

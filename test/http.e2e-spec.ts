@@ -396,6 +396,7 @@ describe('HTTP', () => {
       ['no request at all', 400, () => send('what?\r\n\r\n')],
       ['a method that nobody knows', 400, () => send('FOO /api/v1/products HTTP/1.1\r\nHost: x\r\n\r\n')],
       ['no host', 400, () => send('GET /api/v1/products HTTP/1.1\r\n\r\n')],
+      ['two hosts', 400, () => send('GET /api/v1/products HTTP/1.1\r\nHost: x\r\nhost: x\r\n\r\n')],
       ['headers without end', 431, () => send(`GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`)],
       ['a path without end', 431, () => send(`GET /${'x'.repeat(20_000)} HTTP/1.1\r\nHost: x\r\n\r\n`)],
       ['two lengths', 400, () => post('Content-Length: 2\r\nTransfer-Encoding: chunked', '0\r\n\r\n')],

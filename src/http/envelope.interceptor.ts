@@ -36,8 +36,8 @@ export class EnvelopeInterceptor implements NestInterceptor {
     return this.idempotency.intercept(context, next).pipe(
       map((result: unknown) => {
         const { data, pagination } = this.open(result, request, reply);
-        if (tagOf !== undefined && data !== undefined && this.tag(tagOf(data), request, reply)) return undefined;
         if (data === undefined) return undefined;
+        if (tagOf !== undefined && data !== null && this.tag(tagOf(data), request, reply)) return undefined;
         const meta = { ...metaOf(request), ...(pagination && { pagination }) };
         const text = textOf(data);
         if (text === undefined) return { success: true, data, meta };

@@ -8,7 +8,7 @@ import { RateLimited } from '../limits/rate-limited.js';
 import { Log } from '../telemetry/logger.js';
 import { prefersProblem } from './accept.js';
 import { metaOf } from './envelope.interceptor.js';
-import type { Reply, Request } from './request.js';
+import { pathOf, type Reply, type Request } from './request.js';
 import { MethodNotAllowed, unmatched } from './unmatched.controller.js';
 import { RequestLimits } from './request-limits.js';
 
@@ -46,7 +46,6 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
 const BY_STATUS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
   400: ['MALFORMED_REQUEST', 'The request can not be parsed'],
   413: ['PAYLOAD_TOO_LARGE', 'The body is over 100 KiB'],
-  414: ['NOT_FOUND', 'No such route'],
   415: ['UNSUPPORTED_MEDIA_TYPE', 'The body must be application/json in UTF-8, not compressed'],
   503: ['SERVICE_UNAVAILABLE', 'The server is shutting down'],
 };
@@ -112,7 +111,7 @@ export class ErrorFilter implements ExceptionFilter {
         title: STATUS_CODES[status],
         status,
         detail,
-        instance: pathOf(request),
+        instance: pathOf(request.originalUrl),
         ...rest,
       };
       void reply
@@ -143,8 +142,4 @@ function statusOf(error: unknown): number {
   const isFastifys =
     error instanceof Error && 'statusCode' in error && String(Reflect.get(error, 'code')).startsWith('FST_');
   return isFastifys ? Number(error.statusCode) : 500;
-}
-
-function pathOf(request: Request): string {
-  return request.url.split('?', 1)[0] ?? '';
 }

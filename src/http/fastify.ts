@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
@@ -13,14 +12,15 @@ import { answerBrokenRequest } from './broken-requests.js';
 import type { Drain } from './drain.js';
 import type { ErrorFilter } from './error.filter.js';
 import { Overload } from './overload.js';
-import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyRequest } from 'fastify';
+import { requestIdOf } from './refuse.js';
+import { pathOf } from './request.js';
 import { securityHeadersFor } from './security-headers.js';
-import { routeTable } from './unmatched.controller.js';
+import { readableUrlOf, routeTable } from './unmatched.controller.js';
 
 const BODY_LIMIT = 100 * 1024;
 /** An answer differs with who asks, and with the form of errors that they prefer. */
 const VARY = 'Authorization, Accept';
-const REQUEST_ID = /^[A-Za-z0-9._-]{8,128}$/;
 
 /** What the web server is built on. */
 export interface Below {
@@ -49,24 +49,22 @@ export function createAdapter({ config, logger, metrics, drain, pool, failures }
     keepAliveTimeout: 72_000,
     http: { headersTimeout: 10_000, connectionsCheckingInterval: 2_000, requireHostHeader: false },
     clientErrorHandler: answerBrokenRequest,
-    frameworkErrors: (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
-      reply.headers({ 'X-Request-Id': request.id, Vary: VARY });
-      // Fastify does not say here for whom a proxy asks, and what comes through it is not all one client's.
-      if (config.trustProxy.length > 0) request.isCounted = true;
-      failures().answer(error, request, reply);
-    },
+    rewriteUrl: readableUrlOf,
   });
 
   const fastify = adapter.getInstance();
   keepRawBodies(fastify);
   routeTable.watch(fastify);
   drain.watch(fastify);
-  new Overload(pool, logger, metrics, requestIdOf).watch(fastify.server);
+  new Overload(pool, logger, metrics).watch(fastify.server);
 
   // RFC 9110 lets us overlook an expectation that we do not know; Node would refuse it without a word.
   fastify.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     fastify.server.emit('request', request, response);
   });
+
+  // Nothing secret is in these lines, and to look for it in each took ten times what it takes to write them.
+  const requestLogger = logger.child({}, { redact: [] });
 
   const enter = (request: FastifyRequest, done: () => void): void => {
     within(request.span, () => {
@@ -79,8 +77,8 @@ export function createAdapter({ config, logger, metrics, drain, pool, failures }
     reply.header('X-Request-Id', request.id);
     reply.header('Cache-Control', 'private, no-cache');
     reply.header('Vary', VARY);
-    if (request.headers.host === undefined && request.raw.httpVersion === '1.1') {
-      failures().answer(new MalformedError('A request needs a Host header'), request, reply);
+    if (!hasOneHost(request.raw)) {
+      failures().answer(new MalformedError('A request needs one Host header'), request, reply);
       return;
     }
     enter(request, done);
@@ -92,12 +90,12 @@ export function createAdapter({ config, logger, metrics, drain, pool, failures }
   fastify.addHook('onResponse', (request, reply, done) => {
     const { method, span } = request;
     const route = request.routeOptions.url ?? 'unmatched';
-    const path = request.url.split('?', 1)[0] ?? '';
+    const path = pathOf(request.originalUrl);
     const status = reply.statusCode;
     metrics.observeRequest(method, route, status, reply.elapsedTime / 1000);
     if (span !== undefined) endRequest(span, { method, route, path, status });
-    if (logger.isLevelEnabled('info'))
-      logger.info(
+    if (requestLogger.isLevelEnabled('info'))
+      requestLogger.info(
         {
           requestId: request.id,
           ...traceIds(span),
@@ -116,8 +114,11 @@ export function createAdapter({ config, logger, metrics, drain, pool, failures }
   return adapter;
 }
 
-/** The client's own id where it is a sound one, else a new one. */
-function requestIdOf({ headers }: Pick<IncomingMessage, 'headers'>): string {
-  const given = headers['x-request-id'];
-  return typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID();
+/** RFC 9112, section 3.2. Of several Node shows the first only, and a proxy before us may have gone by another. */
+function hasOneHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
+  let hosts = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    if (rawHeaders[i]?.length === 4 && rawHeaders[i]?.toLowerCase() === 'host') hosts++;
+  }
+  return hosts === 1 || (hosts === 0 && httpVersion !== '1.1');
 }

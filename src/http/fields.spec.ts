@@ -1,7 +1,18 @@
 import 'reflect-metadata';
 import { plainToInstance } from 'class-transformer';
 import { validateSync } from 'class-validator';
-import { Amount, Currency, Metadata, Name, Optional, QueryBoolean, QueryDate, QueryInteger, Uuid } from './fields.js';
+import {
+  Amount,
+  Currency,
+  Email,
+  Metadata,
+  Name,
+  Optional,
+  QueryBoolean,
+  QueryDate,
+  QueryInteger,
+  Uuid,
+} from './fields.js';
 
 class Body {
   @Optional()
@@ -23,6 +34,11 @@ class Body {
   @Optional()
   @Metadata()
   metadata?: Record<string, string>;
+}
+
+class WithEmail {
+  @Email()
+  email: string;
 }
 
 class Query {
@@ -75,10 +91,31 @@ describe('a field of a body', () => {
     [Object.fromEntries(Array.from({ length: 21 }, (_, index) => [`k${index}`, 'v'])), false],
     [{ key: 1 }, false],
     [['v'], false],
+    [{ ['😀'.repeat(40)]: '😀'.repeat(500) }, true],
+    [{ ['😀'.repeat(41)]: 'v' }, false],
+    [{ k: '😀'.repeat(501) }, false],
     ['v', false],
     [null, false],
   ])('%# of metadata', (metadata, expected) => {
     expect(isGood(Body, { metadata })).toBe(expected);
+  });
+});
+
+describe('an email', () => {
+  const faultOf = (email: unknown): unknown => {
+    const [fault] = validateSync(plainToInstance(WithEmail, { email }), { stopAtFirstError: true });
+    return fault && Object.values(fault.constraints ?? {});
+  };
+
+  it.each([
+    ['ann@example.com', undefined],
+    [undefined, ['must be an email']],
+    [null, ['must be an email']],
+    [1, ['must be an email']],
+    ['ann', ['must be an email']],
+    [`${'a'.repeat(250)}@example.com`, ['must have at most 254 characters']],
+  ])('that is %p: %p', (email, fault) => {
+    expect(faultOf(email)).toEqual(fault);
   });
 });
 

@@ -5,6 +5,7 @@ import {
   Allow,
   IsBoolean,
   IsDate,
+  IsEmail,
   IsInt,
   IsString,
   IsUUID,
@@ -36,6 +37,16 @@ const LENGTH = ({ constraints = [] as unknown[] }): string =>
   constraints.length === 2
     ? `must have ${String(constraints[0])} to ${String(constraints[1])} characters`
     : `must have at most ${String(constraints[0])} characters`;
+
+export const Email = () =>
+  applyDecorators(
+    IsString({ message: AN_EMAIL }),
+    MaxLength(254, { message: LENGTH }),
+    IsEmail({}, { message: AN_EMAIL }),
+    ApiProperty({ format: 'email', maxLength: 254 }),
+  );
+
+const AN_EMAIL = 'must be an email';
 
 /** A name of a person or a thing: blanks around it do not count. */
 export const Name = () =>
@@ -70,6 +81,9 @@ export const Uuid = () =>
     ApiProperty({ format: 'uuid' }),
   );
 
+/** By characters, not by the units of UTF-16. */
+const isUpTo = (max: number, text: string): boolean => text.length <= max || Array.from(text).length <= max;
+
 /** Up to 20 pairs of strings, keys of up to 40 and values of up to 500 characters. */
 export const Metadata = () =>
   applyDecorators(
@@ -82,8 +96,7 @@ export const Metadata = () =>
           !Array.isArray(value) &&
           Object.keys(value).length <= 20 &&
           Object.entries(value).every(
-            ([key, text]) =>
-              key.length >= 1 && key.length <= 40 && typeof text === 'string' && Array.from(text).length <= 500,
+            ([key, text]) => key !== '' && isUpTo(40, key) && typeof text === 'string' && isUpTo(500, text),
           ),
         defaultMessage: () =>
           'must be at most 20 pairs of strings, with keys of 1 to 40 and values of up to 500 characters',

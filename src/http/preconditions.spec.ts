@@ -23,12 +23,23 @@ describe('a write to version 3', () => {
     },
   );
 
-  it.each(['"2"', '"33"', '"-3"', '"3x"', '"03x"', 'W/"3"', '""', '"1", "2"', '"3,3"'])(
-    'is stale with If-Match: %s',
-    (value) => {
-      expect(write({ 'if-match': value })).toBe('stale');
-    },
-  );
+  it.each([
+    '"2"',
+    '"33"',
+    '"-3"',
+    '"3x"',
+    '"03x"',
+    '"03"',
+    '"03-1"',
+    '"3-"',
+    '"3--1"',
+    'W/"3"',
+    '""',
+    '"1", "2"',
+    '"3,3"',
+  ])('is stale with If-Match: %s', (value) => {
+    expect(write({ 'if-match': value })).toBe('stale');
+  });
 
   it.each(['3', '', '"3', '3"', '"3" "4"', '*, "3"', "'3'", 'w/"3"', '"a b"'])('can not be read: %s', (value) => {
     expect(write({ 'if-match': value })).toBe('malformed');

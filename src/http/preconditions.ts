@@ -66,7 +66,7 @@ function parseTags(value: string): Tag[] | '*' | undefined {
   }));
 }
 
-const versionOf = (tag: string): number => Number(/^\d{1,10}(?=-|$)/.exec(tag)?.[0] ?? NaN);
+const versionOf = (tag: string): number => Number(/^[1-9]\d{0,9}(?=$|-\w+$)/.exec(tag)?.[0] ?? NaN);
 
 /** Strong comparison never takes a weak tag; either way it is the version alone that counts. */
 function names(tags: Tag[] | '*', version: number, comparison: 'strong' | 'weak'): boolean {

@@ -24,3 +24,6 @@ declare module 'fastify' {
 
 export type Request = FastifyRequest;
 export type Reply = FastifyReply;
+
+/** A URL as a request has it, without its query. */
+export const pathOf = (url = ''): string => url.split('?', 1)[0] ?? '';

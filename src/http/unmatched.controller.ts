@@ -1,9 +1,9 @@
 import { All, Controller, Req, VERSION_NEUTRAL } from '@nestjs/common';
 import { ApiExcludeController } from '@nestjs/swagger';
 import type { FastifyInstance } from 'fastify';
-import { DomainError, type ErrorCode, NotFoundError } from '../errors.js';
+import { DomainError, type ErrorCode, MalformedError, NotFoundError } from '../errors.js';
 import { Public } from './decorators.js';
-import type { Request } from './request.js';
+import { pathOf, type Request } from './request.js';
 
 export class MethodNotAllowed extends DomainError {
   readonly code: ErrorCode = 'METHOD_NOT_ALLOWED';
@@ -42,16 +42,30 @@ class RouteTable {
 
 export const routeTable = new RouteTable();
 
-const pathOf = (request: Request): string => request.url.split('?', 1)[0] ?? '';
+/** Matches none of the routes. */
+const UNREADABLE = '/%25';
+
+/** The router answers a path that it can not decode by itself: none of the guards would see it. So it is led past it. */
+export function readableUrlOf({ url = '/' }: { url?: string }): string {
+  if (!url.includes('%')) return url;
+  try {
+    decodeURIComponent(url.split(/[?#]/, 1)[0] ?? '');
+    return url;
+  } catch {
+    return UNREADABLE;
+  }
+}
 
 /** The router takes `PUT /users/me` for one of `/users/:id`, which it is not. @throws MethodNotAllowed */
 export function assertTaken(request: Request): void {
-  if (routeTable.isRefused(pathOf(request), request.method)) throw unmatched(request);
+  if (routeTable.isRefused(pathOf(request.url), request.method)) throw unmatched(request);
 }
 
 /** Why a request meets no route: its path is none of ours, or takes other methods. */
 export function unmatched(request: Request): DomainError {
-  const allowed = routeTable.methodsOf(pathOf(request));
+  if (request.url === UNREADABLE && request.originalUrl !== UNREADABLE)
+    return new MalformedError('The path can not be decoded');
+  const allowed = routeTable.methodsOf(pathOf(request.url));
   return allowed.length > 0 ? new MethodNotAllowed(allowed) : new NotFoundError('No such route');
 }
 

@@ -1,4 +1,4 @@
-import type { Reply, Request } from './request.js';
+import { pathOf, type Reply, type Request } from './request.js';
 import { type Succeeded, says } from './route-policy.js';
 
 /** Every route answers under each of them, unless its `@Version` says otherwise. */
@@ -16,7 +16,7 @@ const VERSION_PREFIX = /^\/api\/v\d+/;
 
 /** RFC 9745 for the header, RFC 5829 for the relation. */
 export function announceSuccessor({ by, since }: Succeeded, request: Request, reply: Reply): void {
-  const path = request.url.split('?', 1)[0] ?? '';
+  const path = pathOf(request.url);
   const successor = path.replace(VERSION_PREFIX, `/api/v${by}`).replace(/[<>"]/g, encodeURIComponent);
   reply.headers({
     Deprecation: `@${since.getTime() / 1000}`,

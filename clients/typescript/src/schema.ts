@@ -3384,8 +3384,8 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "password": "Correct-Horse-8",
-                 *       "token": "kX0vB3nUe9m1tqYw5cR7sJd2fHg4aLzP6oNiQbVxEyM"
+                 *       "token": "kX0vB3nUe9m1tqYw5cR7sJd2fHg4aLzP6oNiQbVxEyM",
+                 *       "password": "Correct-Horse-8"
                  *     }
                  */
                 "application/json": components["schemas"]["ResetPasswordDto"];
@@ -6392,8 +6392,8 @@ export interface operations {
             content: {
                 /**
                  * @example {
-                 *       "name": "Ann Archer",
                  *       "email": "ann@example.com",
+                 *       "name": "Ann Archer",
                  *       "currentPassword": "Correct-Horse-7"
                  *     }
                  */

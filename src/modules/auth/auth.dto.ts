@@ -1,6 +1,6 @@
 import { ApiProperty, PickType } from '@nestjs/swagger';
-import { IsEmail, IsIn, IsString, MaxLength } from 'class-validator';
-import { Name, Optional } from '../../http/fields.js';
+import { IsIn } from 'class-validator';
+import { Email, Name, Optional, Text } from '../../http/fields.js';
 import { ListQuery } from '../../http/list-query.dto.js';
 import { GivenPassword, NewPassword, toUser, UserView } from '../users/index.js';
 import type { Session } from './session.entity.js';
@@ -8,8 +8,7 @@ import type { TokenPair } from './sessions.service.js';
 
 export class RegisterDto {
   /** @example ann@example.com */
-  @IsEmail({}, { message: 'must be an email' })
-  @MaxLength(254)
+  @Email()
   email: string;
 
   /** @example "Ann Archer" */
@@ -32,8 +31,7 @@ export class ForgotPasswordDto extends PickType(RegisterDto, ['email'] as const)
 /** The token of a mailed link. */
 export class UserTokenDto {
   /** @example kX0vB3nUe9m1tqYw5cR7sJd2fHg4aLzP6oNiQbVxEyM */
-  @IsString()
-  @MaxLength(1000)
+  @Text(0, 1000)
   token: string;
 }
 
@@ -87,8 +85,7 @@ export const toSession =
   });
 
 export class RefreshDto {
-  @IsString()
-  @MaxLength(5000)
+  @Text(0, 5000)
   refreshToken: string;
 }
 

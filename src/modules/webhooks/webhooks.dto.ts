@@ -61,7 +61,7 @@ export class CreateWebhookDto {
    * @example The warehouse
    */
   @Optional()
-  @Text(0, 500)
+  @Text(0, 5000)
   description?: string;
 
   /** It is, where this is left out */
@@ -84,7 +84,7 @@ export class UpdateWebhookDto {
 
   /** @example The warehouse */
   @Optional()
-  @Text(0, 500)
+  @Text(0, 5000)
   description?: string;
 
   @Optional()
