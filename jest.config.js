@@ -28,6 +28,7 @@ const common = {
 export default {
   // The servers under test mostly wait, for timers and for each other.
   maxWorkers: '100%',
+  testSequencer: '<rootDir>/test/sequencer.mjs',
   projects: [
     { ...common, displayName: 'unit', testMatch: ['<rootDir>/src/**/*.spec.ts'] },
     {

@@ -36,6 +36,11 @@ describe('the event feed', () => {
       if (Date.now() > deadline) throw new Error(`Not in the feed: ${JSON.stringify(events)}`);
     }
   };
+  /** All that has been written down so far. */
+  const followToTheEnd = async () => {
+    const [{ count } = {}] = await app.sql('SELECT count(*)::int AS count FROM events');
+    return followUntil((all) => all.length >= Number(count));
+  };
   const connect = async () => {
     const client = new pg.Client(app.databaseUrl);
     client.on('error', () => undefined);
@@ -53,7 +58,7 @@ describe('the event feed', () => {
   const idsOf = (events: any[]) => events.map(({ id }) => id);
 
   it('tells what happened, the oldest first, with the resource as the API shows it', async () => {
-    const { cursor } = await follow();
+    const { cursor } = await followToTheEnd();
     const ann = await app.register('Ann');
     const product = await app.product({ price: 500, stock: 3 });
     const accountId = await app.funded(ann, 500);
@@ -119,7 +124,7 @@ describe('the event feed', () => {
   });
 
   it('numbers the events of a resource, stock adjustments among them, without a tie', async () => {
-    const { cursor } = await follow();
+    const { cursor } = await followToTheEnd();
     const { id, version } = await app.product();
     for (let n = 0; n < 3; n++) {
       dataOf(await admin.post(`/products/${id}/stock-adjustments`, { delta: 1, reason: 'Found' }), 201);
@@ -131,7 +136,7 @@ describe('the event feed', () => {
   });
 
   it('misses nothing when a transaction that began early commits late', async () => {
-    const { cursor } = await follow();
+    const { cursor } = await followToTheEnd();
     const [late, later] = [await connect(), await connect()];
     const [first, second] = ['01890000-0000-7000-8000-0000000000a1', '01890000-0000-7000-8000-0000000000a2'];
     await late.query('BEGIN');
@@ -156,7 +161,7 @@ describe('the event feed', () => {
   });
 
   it('shows nothing of what was rolled back', async () => {
-    const { cursor } = await follow();
+    const { cursor } = await followToTheEnd();
     const ann = await app.register('Ann');
     const { id: productId } = await app.product({ stock: 1 });
     await ann.post('/orders', { items: [{ productId, quantity: 2 }] });
@@ -165,7 +170,7 @@ describe('the event feed', () => {
   });
 
   it('is seen whole by a reader while many write', async () => {
-    const { cursor } = await follow();
+    const { cursor } = await followToTheEnd();
     const { id: productId } = await app.product({ stock: 1000 });
     const buyers = await Promise.all(['One', 'Two', 'Three'].map((name) => app.register(name)));
     const placed: string[] = [];
@@ -194,7 +199,7 @@ describe('the event feed', () => {
   });
 
   it('goes on where it was after the data has moved to a PostgreSQL that counts from the beginning', async () => {
-    const { events: before, cursor } = await follow();
+    const { events: before, cursor } = await followToTheEnd();
     // As if the transactions so far had been another cluster's, which had seen a million more.
     await app.sql('UPDATE events SET transaction_id = transaction_id + 1000000');
     await app.sql('UPDATE event_feed SET transaction_offset = -5');

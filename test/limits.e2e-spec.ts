@@ -120,10 +120,21 @@ describe('requests', () => {
 });
 
 describe('a path that can not be read', () => {
-  it('counts, too', async () => {
-    const app = await startApp({ RATE_LIMIT_ANONYMOUS: '2' });
+  it.each([
+    ['', '203.0.113.1'],
+    ['127.0.0.1', '203.0.113.2'],
+  ])('counts, too, where the proxy %j is trusted', async (TRUST_PROXY, other) => {
+    const app = await startApp({ RATE_LIMIT_ANONYMOUS: '2', TRUST_PROXY });
+    const get = (path: string, ip: string) => app.anonymous.get(path, from(ip));
     try {
-      for (const status of [400, 400, 429]) expect((await app.anonymous.get('/elsewhere/%ff')).status).toBe(status);
+      for (const expected of ['400 MALFORMED_REQUEST', '400 MALFORMED_REQUEST', '429 RATE_LIMITED']) {
+        const answer = await get('/products/%ff', '203.0.113.1');
+        expect(failureOf(answer)).toBe(expected);
+        expect(answer.headers.get('x-content-type-options')).toBe('nosniff');
+      }
+      expect((await get('/elsewhere/%zz?q=1', other)).status).toBe(TRUST_PROXY === '' ? 429 : 400);
+      expect(await app.logged(({ path }) => path === '/api/v1/products/%ff')).not.toEqual([]);
+      expect((await get('/%25', '203.0.113.3')).status).toBe(TRUST_PROXY === '' ? 429 : 404);
     } finally {
       await app.stop();
     }

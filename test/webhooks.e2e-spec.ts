@@ -139,7 +139,7 @@ describe('webhooks', () => {
       ['eventTypes', { eventTypes: ['order.paid', 'order.paid'] }],
       ['eventTypes', { eventTypes: '*' }],
       ['eventTypes', { eventTypes: [['*']] }],
-      ['description', { description: 'x'.repeat(501) }],
+      ['description', { description: 'x'.repeat(5001) }],
       ['enabled', { enabled: 'yes' }],
       ['secret', { secret: 'whsec_AAAA' }],
       ['version', { version: 7 }],

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type App, type Answer, failureOf, startApp } from '../app.js';
+import { type Answer, type App, cloneDatabase, dropDatabase, failureOf, JWT_SECRET, startApp } from '../app.js';
+import { planted } from '../environment.js';
 import { describeWithRedis, RedisServer } from '../redis.js';
+import { Server } from '../server.js';
 import { until } from '../until.js';
 
 jest.setTimeout(120_000);
@@ -15,15 +17,14 @@ const AWAY = 'warn: Redis is away';
 const BACK = 'info: Redis is back';
 
 /** Two servers on one database and one Redis. */
-async function replicas(redis: RedisServer, env: Record<string, string>): Promise<App[]> {
-  const first = await startApp({ REDIS_URL: redis.url, TRUST_PROXY: '127.0.0.1', ...env });
-  const second = await startApp({
-    DATABASE_URL: first.databaseUrl,
-    REDIS_URL: redis.url,
-    TRUST_PROXY: '127.0.0.1',
-    ...env,
-  });
-  return [first, second];
+async function replicas(
+  redis: RedisServer,
+  env: Record<string, string>,
+  ofSecond: Record<string, string> = {},
+): Promise<App[]> {
+  const all = { REDIS_URL: redis.url, TRUST_PROXY: '127.0.0.1', ...env };
+  const first = await startApp(all);
+  return [first, await startApp({ ...all, DATABASE_URL: first.databaseUrl, ...ofSecond })];
 }
 
 const from = (ip: string) => ({ 'x-forwarded-for': ip });
@@ -119,6 +120,44 @@ describeWithRedis('two replicas with one Redis', () => {
   });
 });
 
+describeWithRedis('two replicas whose clocks are a minute apart', () => {
+  const WINDOW = 3000;
+  const [OK, REFUSED] = [
+    [200, 200],
+    [429, 429],
+  ];
+  let redis: RedisServer;
+  let apps: App[];
+  beforeAll(async () => {
+    redis = await RedisServer.start();
+    const limits = { RATE_LIMIT_ANONYMOUS: '4', RATE_LIMIT_WINDOW: String(WINDOW / 1000) };
+    // Twenty windows ahead: what the first takes would be long past for the second, and the other way round for ever.
+    const isAhead = planted('const { now } = Date; Date.now = () => now() + 60_000;');
+    apps = await replicas(redis, limits, isAhead);
+    // The first answer takes a while, as what it promises is read first.
+    for (const app of apps) await app.anonymous.get('/health/live');
+  });
+  afterAll(async () => {
+    for (const app of [...(apps ?? [])].reverse()) await app.stop();
+    await redis?.kill();
+  });
+
+  it.each([
+    ['the one that is right', 0],
+    ['the one that is ahead', 1],
+  ])('share one window that slides, also where %s begins', async (_, beginner) => {
+    const pair = async () => {
+      const both = [apps[beginner]!, apps[1 - beginner]!];
+      const statuses = [];
+      for (const app of both) statuses.push((await app.anonymous.get('/products', from(`192.0.2.${beginner}`))).status);
+      return statuses;
+    };
+    expect([await pair(), await pair(), await pair()]).toEqual([OK, OK, REFUSED]);
+    await sleep(WINDOW);
+    expect([await pair(), await pair(), await pair()]).toEqual([OK, OK, REFUSED]);
+  });
+});
+
 describeWithRedis('a Redis that goes away', () => {
   let redis: RedisServer;
   let apps: App[];
@@ -136,6 +175,8 @@ describeWithRedis('a Redis that goes away', () => {
     ['frozen', () => Promise.resolve(redis.freeze()), () => Promise.resolve(redis.thaw())],
   ] as const)('because it is %s fails nothing and slows nothing', async (_, lose, bringBack) => {
     const linesBefore = apps.map((app) => redisLines(app).length);
+    // To read for the first time what an answer promises takes this process a while, of which the servers know nothing.
+    for (const path of ['/health', '/health/ready']) await Promise.all(apps.map((app) => health(app, path)));
     const traffic = load(apps);
     // Until what a server does for the first time, and slower, is behind it.
     await sleep(3500);
@@ -183,6 +224,70 @@ describeWithRedis('a Redis that is not there at the start', () => {
       for (const app of apps) expect(redisLines(app)).toEqual([AWAY, BACK]);
     } finally {
       for (const app of apps.reverse()) await app.stop();
+      await redis.kill();
+    }
+  });
+});
+
+describeWithRedis('a Redis that has no database of the number it is asked for', () => {
+  const REASON = 'ERR DB index is out of range';
+
+  it('ends the start, and is written nothing to', async () => {
+    const redis = await RedisServer.start();
+    const DATABASE_URL = await cloneDatabase();
+    try {
+      const env = { NODE_ENV: 'test', PORT: '0', DATABASE_URL, JWT_SECRET, REDIS_URL: `${redis.url}/99` };
+      const server = await Server.refused(env);
+      expect(await server.ended()).toBe(1);
+      expect(server.stderr).toBe(`REDIS_URL can not be used: ${REASON}\n`);
+      expect(server.logs().filter(({ level }) => level !== 'info')).toEqual([]);
+      expect(await redis.ask((client) => client.dbsize())).toBe(0);
+    } finally {
+      await dropDatabase(DATABASE_URL);
+      await redis.kill();
+    }
+  });
+
+  it('is away where it comes only after the start, and is written nothing to', async () => {
+    const redis = await RedisServer.absent();
+    const app = await startApp({ REDIS_URL: `${redis.url}/99`, RATE_LIMIT_ANONYMOUS: '100' });
+    try {
+      await redis.start();
+      const warnings = await app.logged(({ reason }) => reason === REASON);
+      expect(warnings).toMatchObject([{ level: 'warn', msg: expect.stringMatching(/^Redis is away/) }]);
+      for (let i = 0; i < 5; i++) expect((await app.anonymous.get('/products')).status).toBe(200);
+      await sleep(2000);
+      expect(await health(app, '/health/ready')).toEqual([200, 'degraded', 'disconnected']);
+      expect(redisLines(app)).toEqual([AWAY, AWAY]);
+      expect(await redis.ask((client) => client.dbsize())).toBe(0);
+    } finally {
+      await app.stop();
+      await redis.kill();
+    }
+  });
+
+  it('of another number is used by it, also when it has been away', async () => {
+    const redis = await RedisServer.start();
+    const app = await startApp({ REDIS_URL: `${redis.url}/3`, RATE_LIMIT_ANONYMOUS: '100' });
+    const keys = (database: number) =>
+      redis.ask(async (client) => {
+        await client.select(database);
+        return client.keys('stoa:limit:*');
+      });
+    try {
+      for (const isBack of [false, true]) {
+        if (isBack) {
+          await redis.kill();
+          await until(async () => (await health(app))[1] === 'degraded');
+          await redis.start();
+          await until(async () => (await health(app))[1] === 'healthy');
+        }
+        await app.anonymous.get('/products');
+        expect(await keys(3)).toHaveLength(1);
+        expect(await redis.ask((client) => client.dbsize())).toBe(0);
+      }
+    } finally {
+      await app.stop();
       await redis.kill();
     }
   });
