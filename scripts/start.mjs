@@ -12,7 +12,16 @@ const newest = (path) =>
     ? Math.max(0, ...readdirSync(path).map((name) => newest(join(path, name))))
     : statSync(path).mtimeMs;
 
-const sources = ['src', 'migrations', 'tsconfig.json', 'tsconfig.build.json', 'nest-cli.json', 'package.json'];
+const sources = [
+  'src',
+  'migrations',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'nest-cli.json',
+  // The build has the packages in it.
+  'package-lock.json',
+  'scripts/fold-packages.mjs',
+];
 const isStale = () => existsSync('src') && Math.max(...sources.map(newest)) > statSync(ENTRY).mtimeMs;
 
 if (!existsSync(ENTRY) || isStale()) {

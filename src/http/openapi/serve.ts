@@ -1,17 +1,19 @@
 import type { INestApplication } from '@nestjs/common';
 import { type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import type { FastifyInstance } from 'fastify';
-import { stringify } from 'yaml';
 
 /** Serves the document and a page to try it out on. Made when it is first asked for: a server starts without. */
 export function serveDocument(app: INestApplication, make: () => OpenAPIObject): void {
   const fastify = app.getHttpAdapter().getInstance() as FastifyInstance;
   const document = once(make);
   const json = once(() => JSON.stringify(document()));
-  // Every part is written out: what it refers to is clear enough in JSON's own `$ref`.
-  const yaml = once(() => stringify(JSON.parse(json()), { aliasDuplicateObjects: false }));
+  const yaml = once(async () => {
+    const { stringify } = await import('yaml');
+    // Every part is written out: what it refers to is clear enough in JSON's own `$ref`.
+    return stringify(JSON.parse(json()), { aliasDuplicateObjects: false });
+  });
   fastify.get('/openapi.json', (_request, reply) => reply.type('application/json').send(json()));
-  fastify.get('/openapi.yaml', (_request, reply) => reply.type('application/yaml').send(yaml()));
+  fastify.get('/openapi.yaml', async (_request, reply) => reply.type('application/yaml').send(await yaml()));
   SwaggerModule.setup('docs', app, document, {
     raw: false,
     customSiteTitle: 'Stoa',

@@ -1,7 +1,7 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
-import nodemailer, { type SendMailOptions } from 'nodemailer';
+import type { SendMailOptions } from 'nodemailer';
 import type { Logger } from 'pino';
 import { Config } from '../../config.js';
 import { Log } from '../../telemetry/logger.js';
@@ -43,7 +43,9 @@ export class Mailer implements OnModuleInit {
   }
 
   private async send(mail: Outgoing, url: string): Promise<void> {
-    const transport = nodemailer.createTransport({
+    // Not before the first mail: a start need not wait for it.
+    const { createTransport } = await import('nodemailer');
+    const transport = createTransport({
       url,
       dnsTimeout: CONNECT_MS,
       connectionTimeout: CONNECT_MS,
@@ -63,7 +65,8 @@ export class Mailer implements OnModuleInit {
   private async write(mail: Outgoing): Promise<void> {
     const folder = resolve(this.config.dataDir, 'mail');
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    const transport = nodemailer.createTransport({ streamTransport: true, buffer: true });
+    const { createTransport } = await import('nodemailer');
+    const transport = createTransport({ streamTransport: true, buffer: true });
     const { message } = await transport.sendMail(this.messageOf(mail));
     const time = new Date().toISOString().replaceAll(/[:.]/g, '-');
     const name = join(folder, `${time}-${mail.template}-${mail.messageId.replaceAll(/\W/g, '').slice(-8)}`);
