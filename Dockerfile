@@ -9,7 +9,8 @@ COPY . .
 RUN npm run build
 
 # Apart from the build, so that a change of the code leaves this layer, the largest, as it is. Here the platform counts:
-# password hashing is native code. The embedded database is a devDependency, and so not in the image.
+# password hashing is native code. The build has folded most of the others into `dist`; here they are for those who look
+# for licences and known faults. The embedded database is a devDependency, and so not in the image.
 FROM node:24-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
