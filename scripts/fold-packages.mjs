@@ -2,7 +2,7 @@
 // them, and took twice as long. The server's own files stay as they are, one for each source, and so do its stack traces;
 // only the names that they import from are changed, from `typeorm` to `../packages/typeorm.js`.
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { build } from 'esbuild';
 
 const OUT = 'dist/packages';
@@ -38,7 +38,8 @@ async function entryOf(specifier) {
   const names = Object.keys(all).filter((name) => name !== 'default' && name !== 'module.exports');
   return `import * as all from ${JSON.stringify(specifier)};
     ${'default' in all ? 'export default all.default;' : ''}
-    export const { ${names.join(', ')} } = all;`;
+    const { ${names.map((name, n) => `${name}: e${n}`).join(', ')} } = all;
+    export { ${names.map((name, n) => `e${n} as ${name}`).join(', ')} };`;
 }
 
 const entries = new Map();
@@ -51,6 +52,8 @@ function setup(bundle) {
     kind === 'dynamic-import' && entries.has(path) ? { path, namespace: 'entry' } : undefined,
   );
   bundle.onLoad({ filter: /./, namespace: 'entry' }, ({ path }) => ({ contents: entries.get(path), resolveDir }));
+  // Its ES module only repeats the names of its classes, which would then be `QueryFailedError2` in the log.
+  bundle.onResolve({ filter: /^typeorm$/ }, () => ({ path: resolve('node_modules/typeorm/index.js') }));
   // How Nest loads what may be missing: it would go past the bundle, and load it a second time.
   bundle.onLoad({ filter: /node_modules\/@nestjs\/.*\.js$/ }, ({ path }) => ({
     contents: readFileSync(path, 'utf8').replace('const require = createRequire(import.meta.url);', ''),
@@ -69,8 +72,6 @@ const { warnings } = await build({
   // As Node does it: each package once, whoever asks for it.
   mainFields: ['main'],
   external: [...LEFT, ...OPTIONAL],
-  // Nest and others go by the names of classes.
-  keepNames: true,
   minifyWhitespace: true,
   minifySyntax: true,
   banner: {

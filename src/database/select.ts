@@ -98,7 +98,7 @@ export class Select<Row extends object, T> implements ListQuery<T> {
   }
 
   private numbered(sql: string, parameters: Record<string, unknown>): string {
-    return sql.replace(/(?<!:):(\w+)/g, (_, name: string) => `$${this.values.push(parameters[name])}`);
+    return numbered(sql, parameters, this.values);
   }
 
   private text(): string {
@@ -107,3 +107,7 @@ export class Select<Row extends object, T> implements ListQuery<T> {
     return `SELECT ${this.columns} FROM ${this.alias}${this.joined}${where && ` WHERE ${where}`}${order && ` ORDER BY ${order}`}${this.bounds}`;
   }
 }
+
+/** The SQL with a number for each `:name`, whose value is put at the end of `values`. */
+export const numbered = (sql: string, parameters: Record<string, unknown>, values: unknown[]): string =>
+  sql.replace(/(?<!:):(\w+)/g, (_, name: string) => `$${values.push(parameters[name])}`);

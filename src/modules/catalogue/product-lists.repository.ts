@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { jsonObject, jsonPlain, jsonText, jsonTime, JsonView } from '../../database/json-view.js';
 import { isPlain, type ListDefinition, type Page, type PageRequest, Pager } from '../../database/paging.js';
 import { Repository } from '../../database/repository.js';
-import { Select } from '../../database/select.js';
+import { numbered, Select } from '../../database/select.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { Product, type ProductStatus } from './product.entity.js';
 
@@ -60,15 +60,11 @@ const toShown = ({ id, version, text }: ShownRow): ShownProduct => ({ id, view: 
  * close together the words are. An integer, so that a cursor's comparison is exact. Where more than `MOST_RANKED` match,
  * it is another: see `findCommon`.
  */
+const RANK = `((title_words @@ search.query)::integer * 1000000
+  + 400000 * (ts_rank(title_words, search.query, 1) + ts_rank(words, search.query)))::bigint`;
 const RELEVANCE: ListDefinition<ShownProduct> = {
   name: 'products',
-  sortKeys: {
-    relevance: {
-      sql: `((title_words @@ search.query)::integer * 1000000
-             + 400000 * (ts_rank(title_words, search.query, 1) + ts_rank(words, search.query)))::bigint`,
-      type: 'bigint',
-    },
-  },
+  sortKeys: { relevance: { sql: RANK, type: 'bigint' } },
   defaultSort: { by: 'relevance', order: 'desc' },
 };
 
@@ -79,9 +75,41 @@ const NEAR = 1000;
 /** A search goes by its first words. */
 const MOST_WORDS = 10;
 
+/** The SQL of a word as a tsquery writes it, which is not quite as SQL does. */
+const quoted = (sql: string): string => `'''' || replace(replace(${sql}, '\\', '\\\\'), '''', '''''') || ''''`;
+
 /** The stems of the words that begin with `wanted.spelling`. */
 const BEGINNING = `SELECT DISTINCT word FROM product_spellings AS known
   WHERE known.spelling >= wanted.spelling AND known.spelling < wanted.spelling || U&'\\+10FFFF'`;
+
+/**
+ * What a search means, as `search.query`: all of its words, in any order. One that no product has stands for those that
+ * begin with it, else for those that begin with its stem, if that is more than a syllable, else for those that are nearly
+ * the same. Where a word is like none, nothing has them all; and an empty query finds nothing.
+ */
+const UNDERSTOOD = `WITH wanted AS (
+    SELECT stem.lexeme, stem.positions[1] AS position, written.lexeme AS spelling
+      FROM unnest(words_of($1)) AS stem
+           JOIN unnest(spellings_of($1)) AS written ON stem.positions[1] = ANY (written.positions)
+     ORDER BY position LIMIT ${MOST_WORDS}
+  ), terms AS (
+    SELECT position, CASE
+        WHEN EXISTS (SELECT FROM product_words WHERE word = lexeme) THEN ${quoted('lexeme')}
+        WHEN length(spelling) > 1 AND EXISTS (${BEGINNING}) THEN ${quoted('spelling')} || ':*' || coalesce((
+          SELECT string_agg(' | ' || ${quoted('word')}, '')
+            FROM (${BEGINNING} AND NOT starts_with(word, wanted.spelling) ORDER BY word LIMIT ${MOST_WORDS}) AS cut
+        ), '')
+        WHEN length(lexeme) > 3 AND EXISTS (
+          SELECT FROM product_words WHERE word >= lexeme AND word < lexeme || U&'\\+10FFFF'
+        ) THEN ${quoted('lexeme')} || ':*'
+        ELSE (SELECT string_agg(${quoted('word')}, ' | ') FROM nearest_product_words(spelling) AS word)
+      END AS term
+      FROM wanted
+  ), search AS MATERIALIZED (
+    SELECT CASE WHEN bool_and(term IS NOT NULL)
+           THEN string_agg('(' || term || ')', ' & ' ORDER BY position) ELSE '' END::tsquery AS query
+      FROM terms
+  )`;
 
 /** What relevance is where too many match: what `findCommon` goes by, for the pages that are numbered. */
 const COMMON: ListDefinition<ShownProduct> = {
@@ -134,7 +162,9 @@ export class ProductListsRepository extends Repository<Product> {
   ): Promise<Page<ShownProduct>> {
     const isRanked = (request.sortBy ?? 'relevance') === 'relevance';
     const list = isRanked ? RELEVANCE : LIST;
-    const { memo } = request.page === undefined ? this.pager.start<Search, ShownProduct>(list, request, scope) : {};
+    const isNumbered = request.page !== undefined;
+    const { memo } = isNumbered ? {} : this.pager.start<Search, ShownProduct>(list, request, scope);
+    if (isRanked && !isNumbered && memo === undefined) return this.findFirst(q, filters, request, scope);
     const search = memo ?? (await this.understand(q, isRanked));
     const isCommon = isRanked && search.isCommon === true;
     if (isCommon && request.page === undefined) return this.findCommon(search, filters, request, scope);
@@ -147,46 +177,53 @@ export class ProductListsRepository extends Repository<Product> {
     return this.pager.page(query, isCommon ? COMMON : list, request, scope, search);
   }
 
-  /**
-   * All of the words, in any order. One that no product has stands for those that begin with it, else for those that
-   * begin with its stem, if that is more than a syllable, else for those that are nearly the same. Where a word is like
-   * none, nothing has them all; and an empty query finds nothing.
-   */
+  /** The first page by relevance, which is the one that most see, in one statement, unless too many match. */
+  private async findFirst(
+    q: string,
+    filters: ProductFilters,
+    request: PageRequest,
+    scope: unknown,
+  ): Promise<Page<ShownProduct>> {
+    const { limit, sortOrder } = this.pager.start(RELEVANCE, request, scope);
+    const order = sortOrder === 'asc' ? 'ASC' : 'DESC';
+    const { condition, values } = conditionOf(filters);
+    const parameters: unknown[] = [q];
+    const sql = `${UNDERSTOOD}, matches AS MATERIALIZED (
+        SELECT products.* FROM search CROSS JOIN products WHERE words @@ search.query LIMIT ${MOST_RANKED + 1}
+      ), size AS MATERIALIZED (
+        SELECT count(*) > ${MOST_RANKED} AS "isCommon" FROM matches
+      )
+      SELECT search.query::text, size."isCommon", found.*
+        FROM search CROSS JOIN size LEFT JOIN LATERAL (
+          SELECT ${SHOWN}, ${RANK} AS rank
+            FROM matches AS products
+           WHERE NOT size."isCommon" AND ${numbered(condition, values, parameters)}
+           ORDER BY rank ${order}, id ${order} LIMIT ${limit + 1}
+        ) AS found ON true`;
+    type Found = Search & ({ id: null } | (ShownRow & { rank: number }));
+    const rows = await (hasOnePlan(filters, request)
+      ? this.preparedAs<Found>(sql, parameters)
+      : this.query<Found>(sql, parameters));
+    const [{ query, isCommon } = { query: '' }] = rows;
+    if (isCommon) return this.findCommon({ query, isCommon }, filters, request, scope);
+    const found = rows.filter((row) => row.id !== null);
+    return this.pager.walked(
+      found.map((row) => toShown(row)),
+      (_, index) => found[index]?.rank ?? 0,
+      RELEVANCE,
+      request,
+      scope,
+      { query },
+    );
+  }
+
   private async understand(q: string, isRanked: boolean): Promise<Search> {
+    const count = `(
+      SELECT count(*) FROM (SELECT FROM products WHERE words @@ query LIMIT ${MOST_RANKED + 1}) AS matches
+    ) > ${MOST_RANKED} AS "isCommon"`;
     const [search] = await this.prepared<Search>(
       isRanked ? 'understand a search and count' : 'understand a search',
-      `WITH wanted AS (
-         SELECT stem.lexeme, stem.positions[1] AS position, written.lexeme AS spelling
-           FROM unnest(words_of($1)) AS stem
-                JOIN unnest(spellings_of($1)) AS written ON stem.positions[1] = ANY (written.positions)
-          ORDER BY position LIMIT ${MOST_WORDS}
-       ), terms AS (
-         SELECT position, CASE
-             WHEN EXISTS (SELECT FROM product_words WHERE word = lexeme) THEN ${quoted('lexeme')}
-             WHEN length(spelling) > 1 AND EXISTS (${BEGINNING}) THEN ${quoted('spelling')} || ':*' || coalesce((
-               SELECT string_agg(' | ' || ${quoted('word')}, '')
-                 FROM (${BEGINNING} AND NOT starts_with(word, wanted.spelling) ORDER BY word LIMIT ${MOST_WORDS}) AS cut
-             ), '')
-             WHEN length(lexeme) > 3 AND EXISTS (
-               SELECT FROM product_words WHERE word >= lexeme AND word < lexeme || U&'\\+10FFFF'
-             ) THEN ${quoted('lexeme')} || ':*'
-             ELSE (SELECT string_agg(${quoted('word')}, ' | ') FROM nearest_product_words(spelling) AS word)
-           END AS term
-           FROM wanted
-       ), search AS MATERIALIZED (
-         SELECT CASE WHEN bool_and(term IS NOT NULL)
-                THEN string_agg('(' || term || ')', ' & ' ORDER BY position) ELSE '' END AS query
-           FROM terms
-       )
-       SELECT query${
-         isRanked
-           ? `, (
-         SELECT count(*) FROM (
-           SELECT FROM products WHERE words @@ query::tsquery LIMIT ${MOST_RANKED + 1}
-         ) AS matches
-       ) > ${MOST_RANKED} AS "isCommon"`
-           : ''
-       } FROM search`,
+      `${UNDERSTOOD} SELECT query::text${isRanked ? `, ${count}` : ''} FROM search`,
       [q],
     );
     return search ?? { query: '' };
@@ -275,6 +312,3 @@ function conditionOf({ q: _, ...values }: ProductFilters): { condition: string; 
 /** With other filters than the status the best plan differs with what they are given. */
 const hasOnePlan = ({ q: _, status: __, ...others }: ProductFilters, request: PageRequest): boolean =>
   isPlain(request, others);
-
-/** The SQL of a word as a tsquery writes it, which is not quite as SQL does. */
-const quoted = (sql: string): string => `'''' || replace(replace(${sql}, '\\', '\\\\'), '''', '''''') || ''''`;
