@@ -2,7 +2,6 @@
 // own code, and whether PostgreSQL answers both by the same plan.
 import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
-import pg from 'pg';
 import { readConfig } from '../dist/src/config.js';
 import { createDataSource } from '../dist/src/database/data-source.js';
 import { CursorKey, Pager } from '../dist/src/database/paging.js';
@@ -64,8 +63,10 @@ async function addOrders(dataSource) {
 /** The nodes of the plan of the statement that reads orders, whoever it was written by. */
 async function planOf(dataSource, ask) {
   const statements = [];
-  const { query } = pg.Client.prototype;
-  pg.Client.prototype.query = function (...given) {
+  // The very class that the server's own pool makes connections of.
+  const { prototype } = dataSource.driver.postgres.Client;
+  const { query } = prototype;
+  prototype.query = function (...given) {
     const [text, values] = typeof given[0] === 'object' ? [given[0].text, given[0].values] : given;
     statements.push({ text, values: Array.isArray(values) ? values : [] });
     return query.apply(this, given);
@@ -73,7 +74,7 @@ async function planOf(dataSource, ask) {
   try {
     await ask();
   } finally {
-    pg.Client.prototype.query = query;
+    prototype.query = query;
   }
   const list = statements.find(({ text }) => /\borders\b/.test(text) && /\blimit\b/i.test(text));
   if (list === undefined) throw new Error('No statement that reads orders was seen');
