@@ -12,6 +12,8 @@ export class Gate {
   private readonly links = new Set<Link>();
   private isSilent = false;
   private isShut = false;
+  /** How many milliseconds everything takes, each way: as if the target were that far away. */
+  latency = 0;
 
   private constructor(
     private readonly server: Server,
@@ -97,8 +99,12 @@ export class Gate {
     if (this.listenerOf) client.on('data', this.listenerOf());
     for (const [from, to] of [link.ends, [target, client] as const]) {
       from.setNoDelay(true);
-      from.on('data', (bytes) => to.write(bytes));
-      from.on('end', () => to.end());
+      from.on('data', (bytes) => {
+        this.later(() => to.write(bytes));
+      });
+      from.on('end', () => {
+        this.later(() => to.end());
+      });
       from.on('error', () => to.destroy());
       from.on('close', () => {
         to.destroy();
@@ -106,5 +112,9 @@ export class Gate {
       });
       if (this.isSilent) from.pause();
     }
+  }
+  private later(pass: () => void): void {
+    if (this.latency === 0) pass();
+    else setTimeout(pass, this.latency);
   }
 }

@@ -3,8 +3,7 @@ import type { Logger } from 'pino';
 import { type DataSource, TypeORMError } from 'typeorm';
 import { type Config, ConfigError } from '../config.js';
 import { createDataSource } from './data-source.js';
-import { translateFailure } from './postgres-errors.js';
-import { UnavailableError } from '../errors.js';
+import { isUnavailable } from './postgres-errors.js';
 
 const LONGEST_BACKOFF_MS = 10_000;
 /** Who asks whether this process lives, or is ready, does not wait for much longer. */
@@ -52,7 +51,7 @@ async function connectOnceThere(
       return dataSource;
     } catch (error) {
       await dataSource?.destroy().catch(() => undefined);
-      if (!isAway(error)) throw error;
+      if (!isUnavailable(error)) throw error;
       await wait();
       const backoff = Math.min(1000 * 2 ** attempt, LONGEST_BACKOFF_MS) * (0.5 + Math.random() / 2);
       logger.warn(
@@ -69,9 +68,7 @@ async function open(config: Config): Promise<DataSource> {
     return await createDataSource(config).initialize();
   } catch (error) {
     // What TypeORM itself has to say is of our code. All else is of the URL: whom it names, or how it can be read.
-    if (isAway(error) || error instanceof TypeORMError || !(error instanceof Error)) throw error;
+    if (isUnavailable(error) || error instanceof TypeORMError || !(error instanceof Error)) throw error;
     throw new ConfigError([`DATABASE_URL can not be used: ${error.message}`]);
   }
 }
-
-const isAway = (error: unknown): boolean => translateFailure(error) instanceof UnavailableError;

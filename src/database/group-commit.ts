@@ -1,6 +1,6 @@
 import { DomainError, UnavailableError } from '../errors.js';
 import { type Line, OVERLOADED } from './pool.js';
-import { isLockTimeout, translateFailure } from './postgres-errors.js';
+import { isLockTimeout, isUnavailable } from './postgres-errors.js';
 import type { UnitOfWork } from './unit-of-work.js';
 
 const MOST_MEMBERS = 100;
@@ -121,7 +121,7 @@ export class GroupCommit<Wish, Outcome> implements Line {
         await Promise.all(this.committing.values());
         return this.settle(members, onPerformed);
       }
-      const isOfOneMember = members.length > 1 && !(translateFailure(error) instanceof UnavailableError);
+      const isOfOneMember = members.length > 1 && !isUnavailable(error);
       for (const { wish, resolve, reject } of members) {
         if (isUndone && (isLockTimeout(error) || isOfOneMember))
           void this.unitOfWork.run(() => this.alone(wish)).then(resolve, reject);

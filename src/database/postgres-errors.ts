@@ -34,6 +34,10 @@ export function translateFailure(error: unknown): DomainError | undefined {
   return undefined;
 }
 
+/** Whether the database is away, or too busy for this: to try again at once would not help. */
+export const isUnavailable = (error: unknown): boolean =>
+  error instanceof UnavailableError || translateFailure(error) instanceof UnavailableError;
+
 /**
  * Classes 08, 53 and 57P, lock and statement timeouts, conflicts of transactions that all attempts ran into; what Node
  * says of a broken connection.

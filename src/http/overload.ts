@@ -14,6 +14,8 @@ const FEW = 10;
 const MOST_WAIT_OF_MANY_MS = 500;
 /** As many may wait in a rush for one product; past it nobody is let in. */
 const MOST_WAITING = 1000;
+/** Where one is refused for every so many that are served, more comes than can be answered. */
+const SERVED_FOR_ONE_REFUSED = 5;
 /** A rush, a pause for garbage or a start is over by then, without anybody having been refused. */
 const PATIENCE_MS = 2000;
 /** Once more has come than can be answered, it is looked at as closely for as long after the last time. */
@@ -33,10 +35,13 @@ export class Overload {
   private lastTick = performance.now();
   private lateSince: number | undefined;
   private alertUntil = 0;
+  /** How many may wait for a connection before whoever comes next is refused. */
+  private room = MOST_WAITING;
   private served: number;
   /** Connections to the database that are given out in a second, of late. */
   private rate = 0;
   private refused = 0;
+  private refusedSinceTold = 0;
   private toldAt = 0;
 
   constructor(
@@ -63,50 +68,55 @@ export class Overload {
   }
 
   private get isOn(): boolean {
-    if (this.pool.queued >= MOST_WAITING) return true;
-    const now = performance.now();
-    return now < this.alertUntil && this.isLate(now);
+    return this.pool.queued >= this.room;
   }
 
   private tick(): void {
     const now = performance.now();
-    const isLate = this.isLate(now);
     const seconds = (now - this.lastTick) / 1000;
-    this.lastTick = now;
+    const isSlow = now - this.lastTick - TICK_MS > MOST_LAG_MS || this.pool.longestWait > MOST_WAIT_MS;
     const weight = Math.exp(-2 * seconds);
     this.rate = weight * this.rate + (1 - weight) * ((this.pool.served - this.served) / seconds);
     this.served = this.pool.served;
-    this.note(isLate, now);
-  }
+    this.lastTick = now;
 
-  private note(isLate: boolean, now: number): void {
-    if (isLate) {
-      // Counted from the end of the first tick that was late: a single pause, however long, is one tick.
-      this.lateSince ??= now;
-      if (now < this.alertUntil || now - this.lateSince >= PATIENCE_MS) this.alertUntil = now + ALERT_MS;
-    } else this.lateSince = undefined;
-    if (this.refused === 0) return;
+    if (this.isTooMuch(isSlow, seconds, now)) this.alertUntil = now + ALERT_MS;
+    const isAlert = now < this.alertUntil;
+    this.room = !isAlert ? MOST_WAITING : isSlow ? 0 : this.few;
     // Who was let in before it was known would only be answered when they have gone, and keep others from it.
-    if (now < this.alertUntil) this.pool.dismiss(MOST_WAIT_MS);
-    if (now - this.toldAt >= TELL_EVERY_MS) this.tell(now);
+    if (isAlert && this.refusedSinceTold > 0) this.pool.dismiss(MOST_WAIT_MS);
+    this.refused = 0;
+    if (this.refusedSinceTold > 0 && now - this.toldAt >= TELL_EVERY_MS) this.tell(now);
   }
 
-  private isLate(now: number): boolean {
-    const { queued, longestWait, options } = this.pool;
-    if (now - this.lastTick - TICK_MS > MOST_LAG_MS || longestWait > MOST_WAIT_MS) return true;
-    return queued > FEW * options.max && queued > (this.rate * MOST_WAIT_OF_MANY_MS) / 1000;
+  private isTooMuch(isSlow: boolean, seconds: number, now: number): boolean {
+    const { queued } = this.pool;
+    if (!isSlow && (queued <= this.few || queued <= (this.rate * MOST_WAIT_OF_MANY_MS) / 1000)) {
+      this.lateSince = undefined;
+      // Who is refused does not wait, and so what is refused has to count.
+      return now < this.alertUntil && this.refused * SERVED_FOR_ONE_REFUSED > this.rate * seconds;
+    }
+    // Counted from the end of the first tick that was late: a single pause, however long, is one tick.
+    this.lateSince ??= now;
+    return now < this.alertUntil || now - this.lateSince >= PATIENCE_MS;
+  }
+
+  /** They keep the database busy, and wait for no longer than it takes to answer them. */
+  private get few(): number {
+    return FEW * this.pool.options.max;
   }
 
   private refuse(request: IncomingMessage, response: ServerResponse): void {
     this.refused++;
+    this.refusedSinceTold++;
     this.metrics.countShed();
     refuse(request, response, OVERLOADED);
   }
 
   /** One line for many: to write one for each would be a good part of what a refusal costs. */
   private tell(now: number): void {
-    this.logger.warn({ refused: this.refused }, 'More comes than can be answered');
-    this.refused = 0;
+    this.logger.warn({ refused: this.refusedSinceTold }, 'More comes than can be answered');
+    this.refusedSinceTold = 0;
     this.toldAt = now;
   }
 }

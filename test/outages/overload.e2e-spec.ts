@@ -5,42 +5,62 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { cloneDatabase, dropDatabase } from '../app.js';
 import { cleanEnvironment } from '../environment.js';
+import { Gate } from '../gate.js';
 
 jest.setTimeout(180_000);
 
 const FULL = process.env.OUTAGES === 'full';
 const BENCH = resolve(__dirname, '../../bench/overload.mjs');
 
+interface Report {
+  ratio: number;
+  ratioByCpu: number;
+  after: number;
+  rounds: Record<'refused' | 'refusedWithoutRetryAfter' | 'other' | 'p99' | 'failedProbes' | 'slowestProbe', number>[];
+}
+
+/** What a server of its own makes of it; its database may be slow, and then that is what there is too little of. */
+async function measure({ latency, connections }: { latency: number; connections: number }): Promise<Report> {
+  const databaseUrl = await cloneDatabase();
+  const dataDir = await mkdtemp(join(tmpdir(), 'stoa-overload-'));
+  const gate = await Gate.to(databaseUrl);
+  gate.latency = latency;
+  try {
+    const { stdout } = await promisify(execFile)(process.execPath, [BENCH], {
+      cwd: resolve(__dirname, '../..'),
+      env: {
+        ...cleanEnvironment(),
+        DATABASE_URL: gate.url,
+        DATABASE_POOL_MAX: String(connections),
+        DATA_DIR: dataDir,
+        ROUNDS: FULL ? '5' : '1',
+        SECONDS: '5',
+      },
+    });
+    if (FULL) process.stdout.write(stdout);
+    return JSON.parse(stdout) as Report;
+  } finally {
+    await gate.close();
+    await dropDatabase(databaseUrl);
+    await rm(dataDir, { recursive: true, force: true });
+  }
+}
+
 describe('four times the load that a server can take', () => {
-  it('costs those who are refused their answer, and nobody else theirs', async () => {
-    const databaseUrl = await cloneDatabase();
-    const dataDir = await mkdtemp(join(tmpdir(), 'stoa-overload-'));
-    try {
-      const { stdout } = await promisify(execFile)(process.execPath, [BENCH], {
-        cwd: resolve(__dirname, '../..'),
-        env: {
-          ...cleanEnvironment(),
-          DATABASE_URL: databaseUrl,
-          DATA_DIR: dataDir,
-          SECONDS: FULL ? '20' : '5',
-        },
-      });
-      const { ratioByCpu, refused, refusedWithoutRetryAfter, other, p99, live, ready, after } = JSON.parse(stdout);
-      if (FULL) process.stdout.write(stdout);
+  it.each([
+    { short: 'of connections to the database', latency: 5, connections: 3, most: 'ratio', kept: FULL ? 0.7 : 0.4 },
+    { short: 'of processor time', latency: 0, connections: 10, most: 'ratioByCpu', kept: 0.3 },
+  ] as const)('is refused with 503, and what it can take is answered, where it is short $short', async (given) => {
+    const { rounds, after, ...ratios } = await measure(given);
+    for (const { refused, refusedWithoutRetryAfter, other, p99, failedProbes, slowestProbe } of rounds) {
       expect(refused).toBeGreaterThan(0);
-      expect([refusedWithoutRetryAfter, other]).toEqual([0, 0]);
+      expect([refusedWithoutRetryAfter, other, failedProbes]).toEqual([0, 0, 0]);
       // Other programs have their part of the machine, and not always the same: without shedding it is 20 s and more.
       expect(p99).toBeLessThan(8000);
-      expect(ratioByCpu).toBeGreaterThan(FULL ? 0.6 : 0.3);
-      for (const { failed, slowest } of [live, ready]) {
-        expect(failed).toBe(0);
-        expect(slowest).toBeLessThan(5000);
-      }
-      // It is over when it is over.
-      expect(after).toBeGreaterThan(0.3);
-    } finally {
-      await dropDatabase(databaseUrl);
-      await rm(dataDir, { recursive: true, force: true });
+      expect(slowestProbe).toBeLessThan(5000);
     }
+    expect(ratios[given.most]).toBeGreaterThan(given.kept);
+    // It is over when it is over.
+    expect(after).toBeGreaterThan(0.3);
   });
 });

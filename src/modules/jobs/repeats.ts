@@ -1,6 +1,5 @@
 import type { Logger } from 'pino';
-import { translateFailure } from '../../database/postgres-errors.js';
-import { UnavailableError } from '../../errors.js';
+import { isUnavailable } from '../../database/postgres-errors.js';
 import type { Repeat } from './registry.js';
 
 /** So that processes which start together do not all do everything at the same moment. */
@@ -48,9 +47,8 @@ export class Repeats {
       await work();
       return true;
     } catch (error) {
-      const isAway = error instanceof UnavailableError || translateFailure(error) instanceof UnavailableError;
       // Of which others tell.
-      if (isAway) this.logger.debug({ repeat: name }, 'The database is away: repeated work waits');
+      if (isUnavailable(error)) this.logger.debug({ repeat: name }, 'The database is away: repeated work waits');
       else this.logger.error({ err: error, repeat: name }, 'Repeated work failed');
       return false;
     }
