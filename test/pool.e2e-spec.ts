@@ -1,5 +1,11 @@
+import pg from 'pg';
+import { DataSource } from 'typeorm';
+import { poolOf } from '../src/database/data-source.js';
+import { GroupCommit } from '../src/database/group-commit.js';
 import { Pool } from '../src/database/pool.js';
+import { UnitOfWork } from '../src/database/unit-of-work.js';
 import { dropDatabase, emptyDatabase } from './app.js';
+import { until } from './until.js';
 
 describe('the pool of connections', () => {
   let database: string;
@@ -35,5 +41,31 @@ describe('the pool of connections', () => {
     // As where PostgreSQL's last words come in one packet with the end of a query.
     expect(() => client.emit('error', new Error('terminating connection'))).not.toThrow();
     expect((await next).rows).toEqual([{ one: 1 }]);
+  });
+
+  it('gives a group up as a whole, where each of it alone would take what the others need', async () => {
+    const dataSource = new DataSource({ type: 'postgres', driver: { ...pg, Pool }, url: database, poolSize: 1 });
+    await dataSource.initialize();
+    try {
+      const only = poolOf(dataSource);
+      const unitOfWork = new UnitOfWork(dataSource);
+      const groups: number[][] = [];
+      const group = new GroupCommit<number, number>(unitOfWork, async (wishes) => {
+        await unitOfWork.query({ text: 'SELECT 1' });
+        groups.push([...wishes]);
+        return [...wishes];
+      });
+      const client = await only.connect();
+      const told = Promise.allSettled([1, 2, 3].map((wish) => group.of(wish)));
+      await until(() => only.queued === 1);
+      only.dismiss(-1);
+      for (const each of await told)
+        expect(each).toMatchObject({ status: 'rejected', reason: { message: expect.stringContaining('More comes') } });
+      client.release();
+      expect(await group.of(4)).toBe(4);
+      expect(groups).toEqual([[4]]);
+    } finally {
+      await dataSource.destroy();
+    }
   });
 });
