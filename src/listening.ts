@@ -6,20 +6,21 @@ import { type Config, ConfigError } from './config.js';
 export type PortSetting = 'PORT' | 'METRICS_PORT';
 
 /**
- * Resolves when it listens.
+ * Connections that wait to be accepted. Node accepts one in each turn of its loop, and one for which there is no room
+ * comes again only after a second, and then after two more: the system's own bound is the better one.
+ */
+const BACKLOG = 4096;
+
+/**
+ * Resolves when it listens. Where the host is a name, at the first of its addresses.
  *
  * @throws ConfigError where the port is taken, or the host is none of this machine
  */
 export async function listen(server: Server, { host }: Config, setting: PortSetting, port: number): Promise<void> {
-  server.listen(port, host);
+  server.listen({ port, host, backlog: BACKLOG });
   await once(server, 'listening').catch((error: unknown) => {
-    throw listeningFault(error, setting);
+    const { code = '', message } = error as NodeJS.ErrnoException;
+    const isOfPort = ['EADDRINUSE', 'EACCES'].includes(code);
+    throw new ConfigError([`${isOfPort ? setting : 'HOST'} can not be listened on: ${message}`]);
   });
-}
-
-/** Names the setting that has to change before anything can listen. */
-export function listeningFault(error: unknown, setting: PortSetting): ConfigError {
-  const { code = '', message } = error as NodeJS.ErrnoException;
-  const isOfPort = ['EADDRINUSE', 'EACCES'].includes(code);
-  return new ConfigError([`${isOfPort ? setting : 'HOST'} can not be listened on: ${message}`]);
 }

@@ -356,34 +356,38 @@ describe('the end', () => {
     expect(await code).toBe(0);
   });
 
-  it('answers every request that it has accepted, also over kept-alive connections', async () => {
-    const app = await startApp({ SHUTDOWN_DELAY: '3' });
-    const agent = new Agent({ keepAlive: true, maxSockets: 16 });
-    const lost: unknown[] = [];
-    let answered = 0;
-    let refused = false;
-    const worker = async (): Promise<void> => {
-      while (!refused) {
-        await get(`${app.url}/api/v1/products`, agent).then(
-          () => answered++,
-          (error: unknown) => {
-            refused = true;
-            if ((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED') lost.push(error);
-          },
-        );
-      }
-    };
-    const load = Promise.all(Array.from({ length: 16 }, worker));
-    await until(() => answered > 100);
-    const code = app.stop();
-    await app.logged(({ msg }) => msg === 'Stopping');
-    // It serves on until load balancers have had the time to notice.
-    const ready = await app.request('GET', '/health/ready');
-    expect([ready.status, ready.body.status, ready.headers.get('retry-after')]).toEqual([503, 'unhealthy', '1']);
-    await load;
-    expect(lost).toEqual([]);
-    expect(await code).toBe(0);
-  });
+  // The second is a name of several addresses.
+  it.each(['127.0.0.1', 'localhost'])(
+    'answers all that it has accepted at %s, also over kept-alive connections',
+    async (HOST) => {
+      const app = await startApp({ HOST, SHUTDOWN_DELAY: '3' });
+      const agent = new Agent({ keepAlive: true, maxSockets: 16 });
+      const lost: unknown[] = [];
+      let answered = 0;
+      let refused = false;
+      const worker = async (): Promise<void> => {
+        while (!refused) {
+          await get(`${app.url}/api/v1/products`, agent).then(
+            () => answered++,
+            (error: unknown) => {
+              refused = true;
+              if ((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED') lost.push(error);
+            },
+          );
+        }
+      };
+      const load = Promise.all(Array.from({ length: 16 }, worker));
+      await until(() => answered > 100);
+      const code = app.stop();
+      await app.logged(({ msg }) => msg === 'Stopping');
+      // It serves on until load balancers have had the time to notice.
+      const ready = await app.request('GET', '/health/ready');
+      expect([ready.status, ready.body.status, ready.headers.get('retry-after')]).toEqual([503, 'unhealthy', '1']);
+      await load;
+      expect(lost).toEqual([]);
+      expect(await code).toBe(0);
+    },
+  );
 
   it('comes at once with a second signal', async () => {
     const app = await startApp({ SHUTDOWN_DELAY: '20' });
