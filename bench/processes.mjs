@@ -12,7 +12,8 @@ export const JWT_SECRET = 'only-for-this-benchmark-and-nothing-else';
 const NEVER = '1000000000';
 
 const ENTRIES = {
-  stoa: ['dist/src/main.js'],
+  // With the flag that the image has.
+  stoa: ['--max-semi-space-size=16', 'dist/src/main.js'],
   orm: ['--import', '@swc-node/register/esm-register', 'bench/reference/orm.mjs'],
 };
 

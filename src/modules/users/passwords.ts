@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hash, verify } from '@node-rs/argon2';
 import { Injectable } from '@nestjs/common';
@@ -7,9 +8,12 @@ import { UnavailableError } from '../../errors.js';
 /** OWASP's first parameters for argon2id: 19 MiB, two passes, one lane. */
 const ARGON2ID = { memoryCost: 19_456, timeCost: 2, parallelism: 1 };
 
-/** Hashing takes a thread of the pool that files and name look-ups need as well: leave them some. */
-const AT_ONCE = 2;
-/** A second or two of work for two cores. Whoever comes later would wait longer than a client does. */
+/**
+ * A core is left to those who do not log in, or each would wait for a hash at every step; and, of the threads that files and
+ * name look-ups need as well, two.
+ */
+export const HASHES_AT_ONCE = Math.max(1, Math.min(2, availableParallelism() - 1));
+/** Some seconds of work for one core. Whoever comes later would wait longer than a client does. */
 const LONGEST_QUEUE = 200;
 /** Nobody's password is longer: a megabyte is not worth the work of hashing it. */
 const LONGEST_CHECKED = 4096;
@@ -71,7 +75,7 @@ export class Passwords {
   }
 
   private async inTurn<T>(work: () => Promise<T>): Promise<T> {
-    if (this.running < AT_ONCE) this.running++;
+    if (this.running < HASHES_AT_ONCE) this.running++;
     else if (this.waiting.length >= LONGEST_QUEUE) throw new UnavailableError('Too many log in at once, try again');
     else await new Promise<void>((go) => this.waiting.push(go));
     try {
