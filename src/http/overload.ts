@@ -40,7 +40,7 @@ export class Overload {
   private served: number;
   /** Connections to the database that are given out in a second, of late. */
   private rate = 0;
-  private refused = 0;
+  private refusedSinceTick = 0;
   private refusedSinceTold = 0;
   private toldAt = 0;
 
@@ -85,7 +85,7 @@ export class Overload {
     this.room = !isAlert ? MOST_WAITING : isSlow ? 0 : this.few;
     // Who was let in before it was known would only be answered when they have gone, and keep others from it.
     if (isAlert && this.refusedSinceTold > 0) this.pool.dismiss(MOST_WAIT_MS);
-    this.refused = 0;
+    this.refusedSinceTick = 0;
     if (this.refusedSinceTold > 0 && now - this.toldAt >= TELL_EVERY_MS) this.tell(now);
   }
 
@@ -94,7 +94,7 @@ export class Overload {
     if (!isSlow && (queued <= this.few || queued <= (this.rate * MOST_WAIT_OF_MANY_MS) / 1000)) {
       this.lateSince = undefined;
       // Who is refused does not wait, and so what is refused has to count.
-      return now < this.alertUntil && this.refused * SERVED_FOR_ONE_REFUSED > this.rate * seconds;
+      return now < this.alertUntil && this.refusedSinceTick * SERVED_FOR_ONE_REFUSED > this.rate * seconds;
     }
     // Counted from the end of the first tick that was late: a single pause, however long, is one tick.
     this.lateSince ??= now;
@@ -107,7 +107,7 @@ export class Overload {
   }
 
   private refuse(request: IncomingMessage, response: ServerResponse): void {
-    this.refused++;
+    this.refusedSinceTick++;
     this.refusedSinceTold++;
     this.metrics.countShed();
     refuse(request, response, OVERLOADED);
