@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
+import { format, resolveConfig } from 'prettier';
 import { checks } from './checks.mjs';
 import { Comparison } from './compare.mjs';
 import { createDatabase, readData } from './database.mjs';
@@ -109,7 +110,8 @@ if (options.write) {
     works: { ...measured, ...results.works },
     checks: { ...checked, ...results.checks },
   };
-  writeFileSync(RESULTS, `${JSON.stringify(committed, null, 2)}\n`);
+  const formatting = { ...(await resolveConfig(RESULTS)), parser: 'json' };
+  writeFileSync(RESULTS, await format(JSON.stringify(committed, null, 2), formatting));
   if (committed.full !== undefined) await intoDocument(committed.full);
 }
 
