@@ -46,3 +46,6 @@ export class EventFeed {
 
 /** Where a reader is in the feed: at an event. */
 export type FeedPosition = Pick<Event, 'transactionId' | 'id'>;
+
+/** An event without what it tells: whoever only passes it on need not read that. */
+export type FeedEntry = FeedPosition & Pick<Event, 'type'>;

@@ -4,7 +4,7 @@ import { NIL } from 'uuid';
 import { type ListDefinition, type Page, type PageRequest, Pager } from '../../database/paging.js';
 import { Repository } from '../../database/repository.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
-import { Event, type FeedPosition } from './event.entity.js';
+import { Event, type FeedEntry, type FeedPosition } from './event.entity.js';
 import type { EventType } from './event-types.js';
 
 export interface EventFilters {
@@ -63,18 +63,13 @@ export class EventsRepository extends Repository<Event> {
     return this.pager.page(query, FEED, request, [type ?? null, caller]);
   }
 
-  async findAfter(position: FeedPosition | undefined, limit: number): Promise<Event[]> {
-    return (await this.manager())
-      .createQueryBuilder(Event, 'event')
-      .where(SETTLED)
-      .andWhere('(event.transactionId, event.id) > (:transactionId::bigint, :id::uuid)', {
-        transactionId: position?.transactionId ?? 0,
-        id: position?.id ?? NIL,
-      })
-      .orderBy('event.transactionId')
-      .addOrderBy('event.id')
-      .limit(limit)
-      .getMany();
+  findAfter(position: FeedPosition | undefined, limit: number): Promise<FeedEntry[]> {
+    return this.query(
+      `SELECT id, type, transaction_id AS "transactionId" FROM events AS event
+        WHERE ${SETTLED} AND (transaction_id, id) > ($1::bigint, $2::uuid)
+        ORDER BY transaction_id, id LIMIT $3`,
+      [position?.transactionId ?? 0, position?.id ?? NIL, limit],
+    );
   }
 
   async backlog({ transactionId, id }: FeedPosition, most: number): Promise<{ events: number; oldestSeconds: number }> {

@@ -2,7 +2,7 @@ import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { v7 as uuid } from 'uuid';
 import type { Page, PageRequest } from '../../database/paging.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
-import type { Event, FeedPosition } from './event.entity.js';
+import type { Event, FeedEntry, FeedPosition } from './event.entity.js';
 import type { EventType } from './event-types.js';
 import { type EventFilters, EventsRepository } from './events.repository.js';
 
@@ -66,7 +66,7 @@ export class EventsService implements OnModuleInit {
    * The next events of the feed. Whoever goes on from the position of the last one misses none, however late a
    * transaction commits, and sees none twice.
    */
-  after(position: FeedPosition | undefined, limit: number): Promise<Event[]> {
+  after(position: FeedPosition | undefined, limit: number): Promise<FeedEntry[]> {
     return this.events.findAfter(position, limit);
   }
 
