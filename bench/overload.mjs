@@ -1,6 +1,7 @@
 // What the server does with four times the load that it can take, in rounds: first as many clients as it takes to keep it
-// busy, each of which waits for its answers; then requests at four times the rate of that, which wait for nobody. Ratios are
-// medians of those of the rounds, as a machine that is shared is not equally fast from one round to the next.
+// busy, each of which waits for its answers; then requests at four times the rate of that, which wait for nobody, or with
+// EAGER=2000 so many clients, each of which asks again as soon as it is answered or refused. Ratios are medians of those of
+// the rounds, as a machine that is shared is not equally fast from one round to the next.
 //   npm run build && DATABASE_URL=postgres://… node bench/overload.mjs
 import { randomUUID } from 'node:crypto';
 import { get } from 'node:http';
@@ -16,6 +17,7 @@ const TIMES = Number(process.env.TIMES ?? 4);
 /** Until the server knows that this is no rush. What is answered meanwhile is not counted in its rate, but in its times. */
 const LEAD_SECONDS = 4;
 const CLIENTS = 64;
+const EAGER = Number(process.env.EAGER ?? 0);
 /** As many connections as load balancers keep; a request that finds none free waits for one, and that counts. */
 const CONNECTIONS = 4000;
 const ADMIN = { email: 'admin@example.com', password: 'Correct-Horse-9' };
@@ -74,7 +76,7 @@ async function best(next, seconds) {
   return { rate: rps, cost: (server.cpu() - before) / (rps * seconds) };
 }
 
-/** All answers to requests that are sent at this rate, whatever becomes of those before. */
+/** All answers to requests that are sent at this rate, whatever becomes of those before; or to those of eager clients. */
 async function flood(next, rate, seconds) {
   const answers = [];
   const delay = monitorEventLoopDelay();
@@ -92,10 +94,10 @@ async function flood(next, rate, seconds) {
   };
   await load({
     port,
-    connections: CONNECTIONS,
+    connections: EAGER || CONNECTIONS,
     hello: request('GET', '/health/live'),
     seconds: LEAD_SECONDS + seconds,
-    rate,
+    rate: EAGER > 0 ? undefined : rate,
     next() {
       if (settled === undefined) begin();
       return next();

@@ -56,7 +56,7 @@ export function createAdapter({ config, logger, metrics, drain, pool, failures }
   keepRawBodies(fastify);
   routeTable.watch(fastify);
   drain.watch(fastify);
-  new Overload(pool, logger, metrics).watch(fastify.server);
+  new Overload(pool, logger, metrics).watch(fastify);
 
   // RFC 9110 lets us overlook an expectation that we do not know; Node would refuse it without a word.
   fastify.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {

@@ -1,4 +1,5 @@
-import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { OVERLOADED, type Pool } from '../database/pool.js';
 import type { Metrics } from '../telemetry/metrics.js';
@@ -12,6 +13,8 @@ const MOST_WAIT_MS = 2000;
 /** Where more wait than so many for each connection, whoever comes should not have to wait for more than this. */
 const FEW = 10;
 const MOST_WAIT_OF_MANY_MS = 500;
+/** Those that wait, and as many that are being answered; a group of orders needs a hundred of its kind. */
+const FEWEST_UNDER_WAY = 200;
 /** As many may wait in a rush for one product; past it nobody is let in. */
 const MOST_WAITING = 1000;
 /** Where one is refused for every so many that are served, more comes than can be answered. */
@@ -20,7 +23,19 @@ const SERVED_FOR_ONE_REFUSED = 5;
 const PATIENCE_MS = 2000;
 /** Once more has come than can be answered, it is looked at as closely for as long after the last time. */
 const ALERT_MS = 5000;
+/** Of those who are refused between two looks so many are told at once. */
+const TOLD_AT_ONCE = 5;
+/** The others are told when they may come again, as some come again as soon as they are told. */
+const HELD_MS = 1000;
+/** What is held is memory, and a connection. */
+const MOST_HELD = 4000;
 const TELL_EVERY_MS = 1000;
+
+interface Held {
+  request: IncomingMessage;
+  response: ServerResponse;
+  since: number;
+}
 
 /** What asks whether the server is well must be told. */
 const EXEMPT = /^\/(health|metrics)(\/|\?|$)/;
@@ -35,8 +50,11 @@ export class Overload {
   private lastTick = performance.now();
   private lateSince: number | undefined;
   private alertUntil = 0;
-  /** How many may wait for a connection before whoever comes next is refused. */
-  private room = MOST_WAITING;
+  /** How many may wait for a connection, and how many be under way at all, before whoever comes next is refused. */
+  private room = { waiting: MOST_WAITING, underWay: Infinity };
+  /** Requests that have come whole: who sends slowly takes nobody's place. */
+  private underWay = 0;
+  private readonly held: Held[] = [];
   private served: number;
   /** Connections to the database that are given out in a second, of late. */
   private rate = 0;
@@ -59,16 +77,25 @@ export class Overload {
    * Stands before everything else that a request passes: a refusal has to cost a small part of an answer, or four times
    * the load would leave no time for answers.
    */
-  watch(server: Server): void {
+  watch(fastify: FastifyInstance): void {
+    const { server } = fastify;
     const listeners = server.listeners('request');
     server.removeAllListeners('request').on('request', (request: IncomingMessage, response: ServerResponse) => {
       if (this.isOn && !EXEMPT.test(request.url ?? '')) this.refuse(request, response);
       else for (const listener of listeners) listener.call(server, request, response);
     });
+    const leave = (): void => {
+      this.underWay--;
+    };
+    fastify.addHook('preHandler', (_request, reply, done) => {
+      this.underWay++;
+      reply.raw.once('close', leave);
+      done();
+    });
   }
 
   private get isOn(): boolean {
-    return this.pool.queued >= this.room;
+    return this.pool.queued >= this.room.waiting || this.underWay >= this.room.underWay;
   }
 
   private tick(): void {
@@ -79,10 +106,13 @@ export class Overload {
     this.rate = weight * this.rate + (1 - weight) * ((this.pool.served - this.served) / seconds);
     this.served = this.pool.served;
     this.lastTick = now;
+    this.release(now);
 
     if (this.isTooMuch(isSlow, seconds, now)) this.alertUntil = now + ALERT_MS;
     const isAlert = now < this.alertUntil;
-    this.room = !isAlert ? MOST_WAITING : isSlow ? 0 : this.few;
+    this.room = isAlert
+      ? { waiting: isSlow ? 0 : this.few, underWay: Math.max(FEWEST_UNDER_WAY, 2 * this.few) }
+      : { waiting: MOST_WAITING, underWay: Infinity };
     // Who was let in before it was known would only be answered when they have gone, and keep others from it.
     if (isAlert && this.refusedSinceTold > 0) this.pool.dismiss(MOST_WAIT_MS);
     this.refusedSinceTick = 0;
@@ -106,11 +136,24 @@ export class Overload {
     return FEW * this.pool.options.max;
   }
 
+  /**
+   * Clients who come again as soon as they are refused would leave no time for answers: of two thousand of them, who were
+   * told at once, an eighth was left. They would also be taken for a load that lasts, and be refused for ever.
+   */
   private refuse(request: IncomingMessage, response: ServerResponse): void {
     this.refusedSinceTick++;
     this.refusedSinceTold++;
     this.metrics.countShed();
-    refuse(request, response, OVERLOADED);
+    if (this.refusedSinceTick > TOLD_AT_ONCE && this.held.length < MOST_HELD)
+      this.held.push({ request, response, since: performance.now() });
+    else refuse(request, response, OVERLOADED);
+  }
+
+  private release(now: number): void {
+    const due = this.held.findLastIndex(({ since }) => now - since >= HELD_MS) + 1;
+    for (const { request, response } of this.held.splice(0, due)) {
+      if (!response.destroyed) refuse(request, response, OVERLOADED);
+    }
   }
 
   /** One line for many: to write one for each would be a good part of what a refusal costs. */

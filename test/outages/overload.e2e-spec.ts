@@ -20,7 +20,11 @@ interface Report {
 }
 
 /** What a server of its own makes of it; its database may be slow, and then that is what there is too little of. */
-async function measure({ latency, connections }: { latency: number; connections: number }): Promise<Report> {
+async function measure({
+  latency,
+  connections,
+  eager,
+}: Record<'latency' | 'connections' | 'eager', number>): Promise<Report> {
   const databaseUrl = await cloneDatabase();
   const dataDir = await mkdtemp(join(tmpdir(), 'stoa-overload-'));
   const gate = await Gate.to(databaseUrl);
@@ -33,6 +37,7 @@ async function measure({ latency, connections }: { latency: number; connections:
         DATABASE_URL: gate.url,
         DATABASE_POOL_MAX: String(connections),
         DATA_DIR: dataDir,
+        EAGER: String(eager),
         ROUNDS: FULL ? '5' : '1',
         SECONDS: '5',
       },
@@ -46,11 +51,14 @@ async function measure({ latency, connections }: { latency: number; connections:
   }
 }
 
-describe('four times the load that a server can take', () => {
+describe('more than a server can take', () => {
+  const database = { latency: 5, connections: 3, most: 'ratio' } as const;
+  const processor = { latency: 0, connections: 10, most: 'ratioByCpu' } as const;
   it.each([
-    { short: 'of connections to the database', latency: 5, connections: 3, most: 'ratio', kept: FULL ? 0.7 : 0.4 },
-    { short: 'of processor time', latency: 0, connections: 10, most: 'ratioByCpu', kept: 0.3 },
-  ] as const)('is refused with 503, and what it can take is answered, where it is short $short', async (given) => {
+    { what: 'four times as much for its connections', ...database, eager: 0, kept: FULL ? 0.7 : 0.4 },
+    { what: 'four times as much for its processor', ...processor, eager: 0, kept: FULL ? 0.5 : 0.3 },
+    { what: 'clients who ask again at once', ...processor, eager: 2000, kept: FULL ? 0.6 : 0.4 },
+  ])('$what: is refused with 503, and what it can take is answered', async (given) => {
     const { rounds, after, ...ratios } = await measure(given);
     for (const { refused, refusedWithoutRetryAfter, other, p99, failedProbes, slowestProbe } of rounds) {
       expect(refused).toBeGreaterThan(0);
