@@ -235,6 +235,9 @@ const TAG_BYTES = 16;
 export const isPlain = ({ page, limit = DEFAULT_LIMIT }: PageRequest, filters: object): boolean =>
   page === undefined && limit % 10 === 0 && Object.values(filters).every((value) => value === undefined);
 
+/** Whether it is what is asked for most: the first page of a list, in the order that the list has by itself. */
+export const isFirst = ({ cursor, sortBy }: PageRequest): boolean => cursor === undefined && sortBy === undefined;
+
 /** What is in a cursor: the last row's key and id, and the memo. */
 type Content = [key: Position['key'], id: string, memo: unknown];
 

@@ -1,3 +1,5 @@
+import { BoundedMap } from '../bounded-map.js';
+
 type Direction = 'ASC' | 'DESC';
 
 /** How a list is read: what the pager needs of TypeORM's `SelectQueryBuilder`, which is one of these, and no more. */
@@ -17,6 +19,37 @@ export interface ListQuery<T> {
   getRawOne<R extends object>(): Promise<R | undefined>;
 }
 
+interface Found<Row, T> {
+  entities: T[];
+  raw: Row[];
+}
+
+const MOST_LISTS = 2000;
+/** In characters, of all that is in its rows. */
+const LONGEST_KEPT = 30_000;
+
+/**
+ * What lists gave last. PostgreSQL is told in which state the rows were, and brings them only where they are not in it any
+ * more: so nothing is shown that it has not just confirmed, and it need not write anew what did not change, which is most of
+ * what a list costs.
+ */
+export class RememberedLists<Row extends object, T> {
+  private readonly lists = new BoundedMap<{ state: string; found: Found<Row, T> }>(MOST_LISTS);
+
+  /** @param stamp the SQL of a text that is another for each state of a row, and each row */
+  constructor(readonly stamp: string) {}
+
+  get(list: string): { state: string; found: Found<Row, T> } | undefined {
+    return this.lists.get(list);
+  }
+
+  keep(list: string, state: string, found: Found<Row, T>): void {
+    let length = 0;
+    for (const row of found.raw) for (const value of Object.values(row)) length += String(value).length;
+    if (length <= LONGEST_KEPT) this.lists.set(list, { state, found });
+  }
+}
+
 /** A list in SQL, past the ORM: for one that is read so often that building a query and rows of it shows. */
 export class Select<Row extends object, T> implements ListQuery<T> {
   private conditions: string[] = [];
@@ -24,6 +57,7 @@ export class Select<Row extends object, T> implements ListQuery<T> {
   private order: string[] = [];
   private bounds = '';
   private joined = '';
+  private memory: { list: string; lists: RememberedLists<Row, T> } | undefined;
 
   /**
    * @param alias the table
@@ -64,6 +98,16 @@ export class Select<Row extends object, T> implements ListQuery<T> {
     return this;
   }
 
+  /**
+   * Brings the rows only where they have changed since this list was asked for.
+   *
+   * @param list its name, another for each list
+   */
+  remember(list: string, lists: RememberedLists<Row, T>): this {
+    this.memory = { list, lists };
+    return this;
+  }
+
   orderBy(sql?: string, direction: Direction = 'ASC'): this {
     this.order = [];
     return sql === undefined ? this : this.addOrderBy(sql, direction);
@@ -88,23 +132,49 @@ export class Select<Row extends object, T> implements ListQuery<T> {
     return (await this.getRawAndEntities()).entities;
   }
 
-  async getRawAndEntities(): Promise<{ entities: T[]; raw: Row[] }> {
-    const raw = await this.ask<Row>(this.text(), this.values);
-    return { raw, entities: raw.map((row) => this.toEntity(row)) };
+  async getRawAndEntities(): Promise<Found<Row, T>> {
+    if (this.memory !== undefined) return this.unlessKnown(this.memory);
+    return this.found(await this.ask<Row>(this.text(this.columns), this.values));
   }
 
   async getRawOne<R extends object>(): Promise<R | undefined> {
-    return (await this.ask<R>(this.text(), this.values))[0];
+    return (await this.ask<R>(this.text(this.columns), this.values))[0];
   }
 
   private numbered(sql: string, parameters: Record<string, unknown>): string {
     return numbered(sql, parameters, this.values);
   }
 
-  private text(): string {
+  private found(raw: Row[]): Found<Row, T> {
+    return { raw, entities: raw.map((row) => this.toEntity(row)) };
+  }
+
+  private async unlessKnown({ list, lists }: { list: string; lists: RememberedLists<Row, T> }): Promise<Found<Row, T>> {
+    const known = lists.get(list);
+    const { alias, columns, values } = this;
+    const sql = `WITH page AS MATERIALIZED (${this.text(`${alias}.*`)}), state AS MATERIALIZED (
+        SELECT encode(sha256(convert_to(string_agg(${lists.stamp}, ' '), 'UTF8')), 'base64') AS state FROM page AS ${alias}
+      )
+      SELECT state.state AS page_state, found.* FROM state LEFT JOIN LATERAL (
+        SELECT ${columns} FROM page AS ${alias} WHERE state.state <> $${values.length + 1}${this.sorting}
+      ) AS found ON true`;
+    const rows = await this.ask<Row & { page_state: string | null }>(sql, [...values, known?.state ?? '']);
+    const state = rows[0]?.page_state ?? null;
+    // Of no rows there is no state.
+    if (state === null) return this.found([]);
+    if (state === known?.state) return known.found;
+    const found = this.found(rows);
+    lists.keep(list, state, found);
+    return found;
+  }
+
+  private get sorting(): string {
+    return this.order.length > 0 ? ` ORDER BY ${this.order.join(', ')}` : '';
+  }
+
+  private text(columns: string): string {
     const where = this.conditions.map((condition) => `(${condition})`).join(' AND ');
-    const order = this.order.join(', ');
-    return `SELECT ${this.columns} FROM ${this.alias}${this.joined}${where && ` WHERE ${where}`}${order && ` ORDER BY ${order}`}${this.bounds}`;
+    return `SELECT ${columns} FROM ${this.alias}${this.joined}${where && ` WHERE ${where}`}${this.sorting}${this.bounds}`;
   }
 }
 

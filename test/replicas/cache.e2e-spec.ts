@@ -27,6 +27,7 @@ describeWithRedis('what two replicas have cached', () => {
   });
 
   const shown = async (app: App, id: string) => dataOf(await app.anonymous.get(`/products/${id}`));
+  const newest = async (app: App) => dataOf(await app.anonymous.get('/products'))[0];
 
   it('is served from memory, and from Redis to a replica that has not met it', async () => {
     const { id } = await first.product();
@@ -64,8 +65,10 @@ describeWithRedis('what two replicas have cached', () => {
         const there = apps[(version + 1) % 2]!;
         expect(dataOf(await at.patch(`/products/${id}`, { price: 1000 + version })).version).toBe(version);
         expect((await shown(there, id)).price).toBe(1000 + version);
+        expect(await newest(there)).toMatchObject({ id, price: 1000 + version, stock: 1000 - (version - 3) });
         dataOf(await at.post(`/products/${id}/stock-adjustments`, { delta: -1, reason: 'sold' }), 201);
         expect((await shown(there, id)).stock).toBe(1000 - (version - 2));
+        expect(await newest(there)).toMatchObject({ id, stock: 1000 - (version - 2) });
       }
     };
     try {
@@ -74,6 +77,31 @@ describeWithRedis('what two replicas have cached', () => {
       isOn = false;
     }
     await Promise.all(readers);
+  });
+
+  it('of an order and of a list with it is never older than the last change, wherever one reads', async () => {
+    const { id: productId } = await first.product();
+    const ann = await first.register('Ann Archer');
+    const items = [{ productId, quantity: 1 }];
+    const { id } = dataOf(await ann.post('/orders', { items }), 201);
+    const other = dataOf(await ann.post('/orders', { items }), 201);
+    const expectEverywhere = async (expected: object) => {
+      for (const user of apps.map((app) => app.as(ann.token!))) {
+        expect(dataOf(await user.get(`/orders/${id}`))).toMatchObject(expected);
+        // Twice: from what was known of others, and of this one.
+        for (let time = 0; time < 2; time++)
+          expect(dataOf(await user.get('/orders'))).toEqual([other, expect.objectContaining({ id, ...expected })]);
+      }
+    };
+    await expectEverywhere({ version: 1, note: null });
+    for (let version = 2; version < 10; version++) {
+      const writer = apps[version % 2]!.as(ann.token!);
+      const note = `Ring ${version} times`;
+      dataOf(await writer.patch(`/orders/${id}`, { note }));
+      await expectEverywhere({ version, note, status: 'pending' });
+    }
+    dataOf(await ann.post(`/orders/${id}/cancellations`, {}), 201);
+    await expectEverywhere({ version: 10, status: 'cancelled', expiresAt: null });
   });
 
   it('of a user is gone everywhere at once when they are erased, also from Redis', async () => {

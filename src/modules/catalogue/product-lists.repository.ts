@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { jsonObject, jsonPlain, jsonText, jsonTime, JsonView } from '../../database/json-view.js';
-import { isPlain, type ListDefinition, type Page, type PageRequest, Pager } from '../../database/paging.js';
+import { isFirst, isPlain, type ListDefinition, type Page, type PageRequest, Pager } from '../../database/paging.js';
 import { Repository } from '../../database/repository.js';
-import { numbered, Select } from '../../database/select.js';
+import { numbered, RememberedLists, Select } from '../../database/select.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { Product, type ProductStatus } from './product.entity.js';
 
@@ -31,6 +31,9 @@ const LIST: ListDefinition<ShownProduct> = {
   },
   defaultSort: { by: 'createdAt', order: 'desc' },
 };
+
+/** Another for every state of a product; also after a backup was restored. */
+const STAMP = `id || '@' || version || '@' || stock || '@' || extract(epoch FROM updated_at)`;
 
 /** What `toProduct` makes of a product. */
 const SHOWN = `id, version, ${jsonObject({
@@ -129,6 +132,8 @@ interface Search {
 /** Lists of products as the API shows them, and searches. */
 @Injectable()
 export class ProductListsRepository extends Repository<Product> {
+  private readonly lists = new RememberedLists<ShownRow, ShownProduct>(STAMP);
+
   constructor(
     unitOfWork: UnitOfWork,
     private readonly pager: Pager,
@@ -139,7 +144,10 @@ export class ProductListsRepository extends Repository<Product> {
   async findPage(filters: ProductFilters, request: PageRequest, caller: string | null): Promise<Page<ShownProduct>> {
     const scope = [filters, caller];
     if (filters.q !== undefined) return this.search(filters.q, filters, request, scope);
-    return this.pager.page(this.filtered(filters, hasOnePlan(filters, request)), LIST, request, scope);
+    const isOften = hasOnePlan(filters, request);
+    const query = this.filtered(filters, isOften);
+    if (isOften && isFirst(request)) query.remember(JSON.stringify([filters, request]), this.lists);
+    return this.pager.page(query, LIST, request, scope);
   }
 
   /** @param isAlike whether one plan is good whatever the values are */

@@ -31,9 +31,10 @@ import {
   toStatusChange,
   UpdateOrderDto,
 } from './orders.dto.js';
-import { OrdersService, type ShownOrder } from './orders.service.js';
+import { OrdersService } from './orders.service.js';
 import { PaymentsService } from './payments.service.js';
 import { PlacingService } from './placing.service.js';
+import type { ShownOrder } from './shown-orders.js';
 
 @ApiTags('Orders')
 @Controller()

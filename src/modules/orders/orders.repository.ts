@@ -1,15 +1,16 @@
 import { Injectable } from '@nestjs/common';
 import { NIL } from 'uuid';
 import { Gather } from '../../database/gather.js';
-import { jsonObject, jsonOrNull, jsonPlain, jsonText, jsonTime, JsonView } from '../../database/json-view.js';
-import { isPlain, type ListDefinition, Page, type PageRequest, Pager } from '../../database/paging.js';
+import { jsonObject, jsonOrNull, jsonPlain, jsonText, jsonTime } from '../../database/json-view.js';
+import { isFirst, isPlain, type ListDefinition, Page, type PageRequest, Pager } from '../../database/paging.js';
 import { Repository } from '../../database/repository.js';
-import { Select } from '../../database/select.js';
+import { RememberedLists, Select } from '../../database/select.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { ConflictError } from '../../errors.js';
 import { Order, OrderItem, type OrderStatus } from './order.entity.js';
 import { Payment } from './payment.entity.js';
 import { Shipment } from './shipment.entity.js';
+import { type ShownOrder, ShownOrders, type ShownRow, toShown } from './shown-orders.js';
 import { StatusChange } from './status-change.entity.js';
 
 export interface OrderFilters {
@@ -20,13 +21,6 @@ export interface OrderFilters {
   maxTotal?: number;
   createdFrom?: Date;
   createdTo?: Date;
-}
-
-/** An order as the API shows it, and whose it is. */
-export interface ShownOrder {
-  id: string;
-  userId: string;
-  view: JsonView;
 }
 
 export interface Overdue {
@@ -55,7 +49,7 @@ const SHOWN_ITEM = jsonObject({
 });
 
 /** What `toOrder` makes of an order. */
-const SHOWN = `id, user_id AS "userId", version, ${jsonObject({
+const TEXT = jsonObject({
   id: jsonPlain('id'),
   number: jsonPlain('number'),
   userId: jsonPlain('user_id'),
@@ -72,25 +66,19 @@ const SHOWN = `id, user_id AS "userId", version, ${jsonObject({
   updatedAt: jsonTime('updated_at'),
   expiresAt: jsonOrNull(`CASE WHEN status = 'pending' THEN ${jsonTime('expires_at')} END`),
   version: 'version',
-})} AS text`;
-
-interface ShownRow {
-  id: string;
-  userId: string;
-  version: number;
-  text: string;
-}
-
-const toShown = ({ id, userId, version, text }: ShownRow): ShownOrder => ({
-  id,
-  userId,
-  view: new JsonView(text, version),
 });
+
+/** Another for every state of an order; also after a backup was restored. */
+const STAMP = `id || '@' || version || '@' || extract(epoch FROM updated_at)`;
+
+const SHOWN = `id, user_id AS "userId", version, ${TEXT} AS text`;
 
 /** An order always comes with its items. */
 @Injectable()
 export class OrdersRepository extends Repository<Order> {
   private readonly reads = new Gather<ShownOrder>((ids) => this.read(ids));
+  private readonly shown = new ShownOrders();
+  private readonly lists = new RememberedLists<ShownRow, ShownOrder>(STAMP);
 
   constructor(
     unitOfWork: UnitOfWork,
@@ -137,12 +125,14 @@ export class OrdersRepository extends Repository<Order> {
 
   async findPage(filters: OrderFilters, request: PageRequest, caller: string): Promise<Page<ShownOrder>> {
     const { userId, status, currency, minTotal, maxTotal, createdFrom, createdTo } = filters;
+    const isOften = hasOnePlan(filters, request);
     const query = new Select<ShownRow, ShownOrder>(
-      (sql, values) => (hasOnePlan(filters, request) ? this.preparedAs(sql, values) : this.query(sql, values)),
+      (sql, values) => (isOften ? this.preparedAs(sql, values) : this.query(sql, values)),
       SHOWN,
       'orders',
       toShown,
     );
+    if (isOften && isFirst(request)) query.remember(JSON.stringify([filters, request]), this.lists);
     if (status !== undefined) query.andWhere('status = :status', { status });
     if (userId !== undefined) query.andWhere('user_id = :userId', { userId });
     if (currency !== undefined) query.andWhere('currency = :currency', { currency });
@@ -201,12 +191,22 @@ export class OrdersRepository extends Repository<Order> {
   }
 
   private async read(ids: readonly string[]): Promise<Map<string, ShownOrder>> {
-    const rows = await this.prepared<ShownRow>(
+    const known = this.shown.known(ids);
+    const rows = await this.prepared<Omit<ShownRow, 'text'> & { stamp: string; text: string | null }>(
       'read orders',
-      `SELECT ${SHOWN} FROM orders WHERE id = ANY ($1::uuid[])`,
-      [ids],
+      `SELECT id, user_id AS "userId", version, ${STAMP} AS stamp,
+              CASE WHEN ${STAMP} = ANY ($1::text[]) THEN NULL ELSE ${TEXT} END AS text
+         FROM orders WHERE id = ANY ($2::uuid[])`,
+      [[...known.keys()], ids],
     );
-    return new Map(rows.map((row) => [row.id, toShown(row)]));
+    const orders = new Map<string, ShownOrder>();
+    for (const { text, stamp, ...row } of rows) {
+      const order = text === null ? known.get(stamp) : toShown({ ...row, text });
+      if (order === undefined) throw new Error(`The text of ${stamp} was left out, and is not known`);
+      if (text !== null) this.shown.keep(stamp, order);
+      orders.set(order.id, order);
+    }
+    return orders;
   }
 
   private async withItems(order: Order | null): Promise<Order | null> {

@@ -9,10 +9,9 @@ import { type UserName, UsersService } from '../users/index.js';
 import { OrderJournal } from './order-journal.js';
 import type { Order, OrderExtras } from './order.entity.js';
 import { OrderNotFound } from './orders.errors.js';
-import { type OrderFilters, OrdersRepository, type ShownOrder, StatusChangesRepository } from './orders.repository.js';
+import { type OrderFilters, OrdersRepository, StatusChangesRepository } from './orders.repository.js';
+import type { ShownOrder } from './shown-orders.js';
 import type { StatusChange } from './status-change.entity.js';
-
-export type { ShownOrder };
 
 /** Tells of orders, and changes what is said about them. */
 @Injectable()
