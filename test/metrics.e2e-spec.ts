@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parse } from 'yaml';
@@ -8,6 +10,7 @@ import { PostgresProxy } from './postgres-proxy.js';
 import { answering, freePort, Receiver } from './receiver.js';
 import { RedisServer, describeWithRedis } from './redis.js';
 import { Scrape } from './scrape.js';
+import { until } from './until.js';
 
 jest.setTimeout(120_000);
 
@@ -58,6 +61,32 @@ describe('metrics', () => {
     );
     expect(grown).toEqual([2, 1, 3]);
     expect(JSON.stringify((await Scrape.of(url)).samples)).not.toContain(NOTHING);
+  });
+
+  it('forget nobody who is in flight, and whoever goes away before their answer', async () => {
+    const ann = await app.register();
+    const { id } = dataOf(
+      await ann.post('/orders', { items: [{ productId: (await app.product()).id, quantity: 1 }] }),
+      201,
+    );
+    const inFlight = async () => (await Scrape.of(url)).value('stoa_http_requests_in_flight');
+    const holder = await app.hold('SELECT FROM orders WHERE id = $1 FOR UPDATE', [id]);
+    const waits = ann.patch(`/orders/${id}`, { note: 'Ring twice' });
+    await holder.somebodyWaits();
+    expect(await inFlight()).toBe(1);
+    await holder.letGo();
+    dataOf(await waits);
+
+    const { port } = new URL(app.url);
+    const get = `GET /api/v1/orders HTTP/1.1\r\nHost: here\r\nAuthorization: Bearer ${ann.token}\r\n\r\n`;
+    for (let count = 0; count < 60; count++) {
+      const socket = connect(Number(port), '127.0.0.1');
+      await once(socket, 'connect');
+      socket.write(get.repeat(1 + (count % 3)));
+      await sleep(count % 5);
+      socket.resetAndDestroy();
+    }
+    await until(async () => (await inFlight()) === 0);
   });
 
   it('put all paths that are none into one route', async () => {
@@ -202,7 +231,9 @@ describe('metrics', () => {
       const inside = `http://127.0.0.1:${port}`;
       await Scrape.until(inside, (scrape) => scrape.value('stoa_ledger_check_timestamp_seconds') !== undefined);
       const scrape = await Scrape.of(inside);
-      const known = (await Scrape.of(url)).names.filter((name) => name !== 'stoa_redis_up');
+      // It serves nobody who could be in flight.
+      const isOfServers = (name: string) => ['stoa_redis_up', 'stoa_http_requests_in_flight'].includes(name);
+      const known = (await Scrape.of(url)).names.filter((name) => !isOfServers(name));
       expect(scrape.names).toEqual(known);
       expect((await fetch(`${inside}/health/live`)).status).toBe(200);
       const ready = await fetch(`${inside}/health/ready`);

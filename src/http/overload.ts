@@ -68,6 +68,11 @@ export class Overload {
     private readonly metrics: Metrics,
   ) {
     this.served = pool.served;
+    metrics.gauge(
+      'stoa_http_requests_in_flight',
+      'Requests that have come whole and have no answer yet',
+      () => this.underWay,
+    );
     setInterval(() => {
       this.tick();
     }, TICK_MS).unref();
@@ -84,12 +89,15 @@ export class Overload {
       if (this.isOn && !EXEMPT.test(request.url ?? '')) this.refuse(request, response);
       else for (const listener of listeners) listener.call(server, request, response);
     });
-    const leave = (): void => {
-      this.underWay--;
-    };
-    fastify.addHook('preHandler', (_request, reply, done) => {
+    fastify.addHook('preHandler', (request, _reply, done) => {
+      request.isUnderWay = true;
       this.underWay++;
-      reply.raw.once('close', leave);
+      done();
+    });
+    // Also where the client has gone, of which Node tells only some of those who wait behind others on its connection.
+    fastify.addHook('onSend', (request, _reply, _payload, done) => {
+      if (request.isUnderWay === true) this.underWay--;
+      request.isUnderWay = false;
       done();
     });
   }

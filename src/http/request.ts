@@ -15,6 +15,8 @@ declare module 'fastify' {
     span?: Span | undefined;
     /** Whether it has been counted against a limit, or need not be. */
     isCounted?: boolean | undefined;
+    /** Whether it has come whole, and has no answer yet. */
+    isUnderWay?: boolean | undefined;
     /** The places that it has taken in the windows of its limits. */
     taken?: Taken | undefined;
     /** Its idempotency key, where that goes into a transaction which it shares with other requests. */
