@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Repository } from '../../database/repository.js';
+import { STAMP } from '../../database/stamp.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { SkuTaken } from './catalogue.errors.js';
 import { Product } from './product.entity.js';
@@ -20,9 +21,6 @@ export type StoredProduct = Pick<
   | 'updatedAt'
   | 'version'
 > & { stamp: string };
-
-/** Another for every state of a product, apart from its stock; also after a backup was restored. */
-const STAMP = `version || '@' || extract(epoch FROM updated_at)::text`;
 
 @Injectable()
 export class CatalogueRepository extends Repository<Product> {

@@ -3,8 +3,10 @@ import { jsonObject, jsonPlain, jsonText, jsonTime, JsonView } from '../../datab
 import { isFirst, isPlain, type ListDefinition, type Page, type PageRequest, Pager } from '../../database/paging.js';
 import { Repository } from '../../database/repository.js';
 import { numbered, RememberedLists, Select } from '../../database/select.js';
+import { STAMP } from '../../database/stamp.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { Product, type ProductStatus } from './product.entity.js';
+import { UNDERSTOOD } from './search-meaning.js';
 
 export interface ProductFilters {
   q?: string;
@@ -31,9 +33,6 @@ const LIST: ListDefinition<ShownProduct> = {
   },
   defaultSort: { by: 'createdAt', order: 'desc' },
 };
-
-/** Another for every state of a product; also after a backup was restored. */
-const STAMP = `id || '@' || version || '@' || stock || '@' || extract(epoch FROM updated_at)`;
 
 /** What `toProduct` makes of a product. */
 const SHOWN = `id, version, ${jsonObject({
@@ -75,45 +74,6 @@ const RELEVANCE: ListDefinition<ShownProduct> = {
 const MOST_RANKED = 500;
 /** So many products are looked at one after another for the next matches, before all matches are. */
 const NEAR = 1000;
-/** A search goes by its first words. */
-const MOST_WORDS = 10;
-
-/** The SQL of a word as a tsquery writes it, which is not quite as SQL does. */
-const quoted = (sql: string): string => `'''' || replace(replace(${sql}, '\\', '\\\\'), '''', '''''') || ''''`;
-
-/** The stems of the words that begin with `wanted.spelling`. */
-const BEGINNING = `SELECT DISTINCT word FROM product_spellings AS known
-  WHERE known.spelling >= wanted.spelling AND known.spelling < wanted.spelling || U&'\\+10FFFF'`;
-
-/**
- * What a search means, as `search.query`: all of its words, in any order. One that no product has stands for those that
- * begin with it, else for those that begin with its stem, if that is more than a syllable, else for those that are nearly
- * the same. Where a word is like none, nothing has them all; and an empty query finds nothing.
- */
-const UNDERSTOOD = `WITH wanted AS (
-    SELECT stem.lexeme, stem.positions[1] AS position, written.lexeme AS spelling
-      FROM unnest(words_of($1)) AS stem
-           JOIN unnest(spellings_of($1)) AS written ON stem.positions[1] = ANY (written.positions)
-     ORDER BY position LIMIT ${MOST_WORDS}
-  ), terms AS (
-    SELECT position, CASE
-        WHEN EXISTS (SELECT FROM product_words WHERE word = lexeme) THEN ${quoted('lexeme')}
-        WHEN length(spelling) > 1 AND EXISTS (${BEGINNING}) THEN ${quoted('spelling')} || ':*' || coalesce((
-          SELECT string_agg(' | ' || ${quoted('word')}, '')
-            FROM (${BEGINNING} AND NOT starts_with(word, wanted.spelling) ORDER BY word LIMIT ${MOST_WORDS}) AS cut
-        ), '')
-        WHEN length(lexeme) > 3 AND EXISTS (
-          SELECT FROM product_words WHERE word >= lexeme AND word < lexeme || U&'\\+10FFFF'
-        ) THEN ${quoted('lexeme')} || ':*'
-        ELSE (SELECT string_agg(${quoted('word')}, ' | ') FROM nearest_product_words(spelling) AS word)
-      END AS term
-      FROM wanted
-  ), search AS MATERIALIZED (
-    SELECT CASE WHEN bool_and(term IS NOT NULL)
-           THEN string_agg('(' || term || ')', ' & ' ORDER BY position) ELSE '' END::tsquery AS query
-      FROM terms
-  )`;
-
 /** What relevance is where too many match: what `findCommon` goes by, for the pages that are numbered. */
 const COMMON: ListDefinition<ShownProduct> = {
   name: 'products',
@@ -132,7 +92,7 @@ interface Search {
 /** Lists of products as the API shows them, and searches. */
 @Injectable()
 export class ProductListsRepository extends Repository<Product> {
-  private readonly lists = new RememberedLists<ShownRow, ShownProduct>(STAMP);
+  private readonly lists = new RememberedLists<ShownRow, ShownProduct>(`id || '@' || stock || '@' || ${STAMP}`);
 
   constructor(
     unitOfWork: UnitOfWork,

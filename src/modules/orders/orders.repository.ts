@@ -5,6 +5,7 @@ import { jsonObject, jsonOrNull, jsonPlain, jsonText, jsonTime } from '../../dat
 import { isFirst, isPlain, type ListDefinition, Page, type PageRequest, Pager } from '../../database/paging.js';
 import { Repository } from '../../database/repository.js';
 import { RememberedLists, Select } from '../../database/select.js';
+import { STAMP } from '../../database/stamp.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { ConflictError } from '../../errors.js';
 import { Order, OrderItem, type OrderStatus } from './order.entity.js';
@@ -68,8 +69,7 @@ const TEXT = jsonObject({
   version: 'version',
 });
 
-/** Another for every state of an order; also after a backup was restored. */
-const STAMP = `id || '@' || version || '@' || extract(epoch FROM updated_at)`;
+const ID_AND_STAMP = `id || '@' || ${STAMP}`;
 
 const SHOWN = `id, user_id AS "userId", version, ${TEXT} AS text`;
 
@@ -78,7 +78,7 @@ const SHOWN = `id, user_id AS "userId", version, ${TEXT} AS text`;
 export class OrdersRepository extends Repository<Order> {
   private readonly reads = new Gather<ShownOrder>((ids) => this.read(ids));
   private readonly shown = new ShownOrders();
-  private readonly lists = new RememberedLists<ShownRow, ShownOrder>(STAMP);
+  private readonly lists = new RememberedLists<ShownRow, ShownOrder>(ID_AND_STAMP);
 
   constructor(
     unitOfWork: UnitOfWork,
@@ -194,8 +194,8 @@ export class OrdersRepository extends Repository<Order> {
     const known = this.shown.known(ids);
     const rows = await this.prepared<Omit<ShownRow, 'text'> & { stamp: string; text: string | null }>(
       'read orders',
-      `SELECT id, user_id AS "userId", version, ${STAMP} AS stamp,
-              CASE WHEN ${STAMP} = ANY ($1::text[]) THEN NULL ELSE ${TEXT} END AS text
+      `SELECT id, user_id AS "userId", version, ${ID_AND_STAMP} AS stamp,
+              CASE WHEN ${ID_AND_STAMP} = ANY ($1::text[]) THEN NULL ELSE ${TEXT} END AS text
          FROM orders WHERE id = ANY ($2::uuid[])`,
       [[...known.keys()], ids],
     );
