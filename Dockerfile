@@ -14,9 +14,8 @@ RUN npm run build
 FROM node:24-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-# The compiler is an optional peer of two packages, and nothing loads it here; nor the maps of others' sources.
-RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev && rm -r node_modules/typescript \
-  && find node_modules -name '*.map' -delete
+# Nothing loads the maps of others' sources.
+RUN --mount=type=cache,target=/root/.npm npm ci --omit=dev && find node_modules -name '*.map' -delete
 
 FROM node:24-slim
 # The flag makes the young generation of Node 24 as small as that of Node 20: 80 MiB less, and no slower.

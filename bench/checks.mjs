@@ -120,7 +120,7 @@ export const checks = {
   async install() {
     const folder = mkdtempSync(join(tmpdir(), 'stoa-install-'));
     try {
-      for (const file of ['package.json', 'package-lock.json']) cpSync(file, join(folder, file));
+      for (const file of ['package.json', 'package-lock.json', '.npmrc']) cpSync(file, join(folder, file));
       const { status } = spawnSync('npm', ['ci', '--omit=dev', '--no-audit', '--no-fund'], {
         cwd: folder,
         stdio: ['ignore', 'ignore', 'inherit'],

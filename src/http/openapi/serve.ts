@@ -8,9 +8,9 @@ export function serveDocument(app: INestApplication, make: () => OpenAPIObject):
   const document = once(make);
   const json = once(() => JSON.stringify(document()));
   const yaml = once(async () => {
-    const { stringify } = await import('yaml');
+    const { dump } = await import('js-yaml');
     // Every part is written out: what it refers to is clear enough in JSON's own `$ref`.
-    return stringify(JSON.parse(json()), { aliasDuplicateObjects: false });
+    return dump(JSON.parse(json()), { noRefs: true });
   });
   fastify.get('/openapi.json', (_request, reply) => reply.type('application/json').send(json()));
   fastify.get('/openapi.yaml', async (_request, reply) => reply.type('application/yaml').send(await yaml()));
