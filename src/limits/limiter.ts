@@ -4,6 +4,8 @@ import { RedisWindows } from './redis-windows.js';
 import { isFull, type Place, type Standing, type Verdict } from './windows.js';
 
 const MICROSECONDS = 1_000_000;
+/** Who has used no more of a window than this has nearly all of it left, whoever counts: it is not worth the memory. */
+const NEGLIGIBLE = 0.1;
 
 export interface Taken<P extends Place = Place> extends Verdict<P> {
   isShared: boolean;
@@ -13,7 +15,7 @@ export interface Taken<P extends Place = Place> extends Verdict<P> {
 
 /**
  * Counts over sliding windows that all replicas share through Redis. While it is away each process counts for itself,
- * and begins with what it has let through before.
+ * and begins with what it has let through before of those who had used a good part of their window.
  */
 export class Limiter {
   private readonly length: number;
@@ -39,11 +41,17 @@ export class Limiter {
         at,
         standings,
         isShared: true,
-        localAt: taken ? this.local.note(places, this.length) : undefined,
+        localAt: taken ? this.note(standings) : undefined,
       };
     }
     const { taken, at, standings } = this.local.take(places, this.length);
     return { taken, at, standings, isShared: false, localAt: taken ? at : undefined };
+  }
+
+  /** Lets this process know, too. @returns when by its clock, where that is worth it */
+  private note(standings: readonly Standing[]): number | undefined {
+    const places = standings.filter(({ used, place }) => used > place.limit * NEGLIGIBLE).map(({ place }) => place);
+    return places.length > 0 ? this.local.note(places, this.length) : undefined;
   }
 
   async giveBack({ taken, at, standings, isShared, localAt }: Taken): Promise<void> {
