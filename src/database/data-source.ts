@@ -51,6 +51,8 @@ export function createDataSource(config: Config): DataSource {
       lock_timeout: LOCK_TIMEOUT_MS,
       idle_in_transaction_session_timeout: STATEMENT_TIMEOUT_MS,
       keepAlive: true,
+      // What is asked is sent without waiting for the answer to what was asked before.
+      pipeline: true,
       options: `${PLANNER} ${KEEPALIVE}`,
     },
   });

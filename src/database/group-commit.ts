@@ -101,6 +101,7 @@ export class GroupCommit<Wish, Outcome> implements Line {
         async () => {
           progress.isPerformed = false;
           const performed = await this.perform(members.map(({ wish }) => wish));
+          await this.unitOfWork.settled();
           progress.isPerformed = true;
           onPerformed();
           return performed;
@@ -132,6 +133,7 @@ export class GroupCommit<Wish, Outcome> implements Line {
 
   private async alone(wish: Wish): Promise<Outcome> {
     const [outcome] = await this.perform([wish]);
+    await this.unitOfWork.settled();
     if (outcome instanceof Error) throw outcome;
     return outcome as Outcome;
   }

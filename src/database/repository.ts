@@ -97,11 +97,18 @@ export abstract class Repository<T extends Identified> {
     return this.translated(() => this.unitOfWork.query({ name, text: sql, values: [...parameters] }));
   }
 
-  /** The same where the text is put together: for one of which there are few. */
+  /** The same where the text is put together, of which there are few. */
   protected preparedAs<R>(sql: string, parameters: readonly unknown[]): Promise<R[]> {
     let name = this.names.get(sql);
     if (name === undefined) this.names.set(sql, (name = hash('sha256', sql, 'base64url')));
     return this.prepared(name, sql, parameters);
+  }
+
+  /** The same for a statement whose rows nobody needs: it is sent, and waited for no later than by the commit. */
+  protected send(name: string, sql: string, parameters: readonly unknown[]): Promise<void> {
+    return this.unitOfWork.send({ name, text: sql, values: [...parameters] }, (error) =>
+      translateConstraint(error, this.constraints),
+    );
   }
 
   private async write<R>(statement: (manager: EntityManager) => Promise<R>): Promise<R> {

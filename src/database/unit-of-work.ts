@@ -17,9 +17,14 @@ export type Query = <R>(statement: QueryConfig) => Promise<R[]>;
 /** What a transaction begins with, before the statement that it was begun for. */
 type First = (query: Query) => Promise<unknown>;
 
-/** A transaction that begins with its first statement, so that none is open while a password is hashed before it. */
+/**
+ * A transaction that begins with its first statement, so that none is open while a password is hashed before it. What it
+ * asks is sent at once, whatever is still unanswered; PostgreSQL answers in the order in which it was asked.
+ */
 class Work {
   private begun: Promise<QueryRunner> | undefined;
+  /** What has been asked, and may not have been answered. */
+  private sent: Promise<unknown>[] = [];
   readonly afterCommit: (() => void)[] = [];
 
   constructor(
@@ -29,19 +34,39 @@ class Work {
 
   async manager(): Promise<EntityManager> {
     this.begun ??= this.begin();
-    return (await this.begun).manager;
+    const { manager } = await this.begun;
+    await this.settle();
+    return manager;
   }
 
-  async client(): Promise<ClientBase> {
-    this.begun ??= this.begin();
-    const runner = await this.begun;
-    // TypeORM lets go of a connection that broke, and would go on with one outside of the transaction.
-    if (runner.isReleased) throw away();
-    return (await runner.connect()) as ClientBase;
+  async query<R>(statement: QueryConfig): Promise<R[]> {
+    const answer = (await this.client()).query(statement);
+    this.sent.push(answer);
+    await this.settle();
+    return (await answer).rows as R[];
+  }
+
+  async send(statement: QueryConfig, translate: (error: unknown) => unknown): Promise<void> {
+    const answer = (await this.client()).query(statement).catch((error: unknown) => {
+      throw translate(error);
+    });
+    // Whoever waits for it hears of it later.
+    answer.catch(() => undefined);
+    this.sent.push(answer);
+  }
+
+  /** Waits for all answers. What failed first is thrown: whatever was sent behind it only says that the transaction is lost. */
+  async settle(): Promise<void> {
+    const { sent } = this;
+    this.sent = [];
+    await Promise.all(sent);
   }
 
   async commit(): Promise<void> {
-    await (await this.begun)?.commitTransaction();
+    const runner = await this.begun;
+    // Of a transaction in which a statement has failed the commit makes a rollback.
+    const outcomes = await Promise.allSettled([this.settle(), runner?.commitTransaction()]);
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   }
 
   async rollback(): Promise<void> {
@@ -53,12 +78,23 @@ class Work {
     await this.begun?.then((runner) => runner.release()).catch(() => undefined);
   }
 
+  private async client(): Promise<ClientBase> {
+    this.begun ??= this.begin();
+    const runner = await this.begun;
+    // TypeORM lets go of a connection that broke, and would go on with one outside of the transaction.
+    if (runner.isReleased) throw away();
+    return (await runner.connect()) as ClientBase;
+  }
+
   private async begin(): Promise<QueryRunner> {
     const runner = this.dataSource.createQueryRunner();
     try {
-      await runner.startTransaction();
       const client = (await runner.connect()) as ClientBase;
-      await this.first?.(async <R>(statement: QueryConfig) => (await client.query(statement)).rows as R[]);
+      const begun = client.query('START TRANSACTION');
+      // TypeORM, which would wait for it, only has to know of it.
+      Object.assign(runner, { isTransactionActive: true });
+      const first = this.first?.(async <R>(statement: QueryConfig) => (await client.query(statement)).rows as R[]);
+      await Promise.all([begun, first]);
       return runner;
     } catch (error) {
       if (runner.isTransactionActive) await runner.rollbackTransaction().catch(() => undefined);
@@ -78,10 +114,10 @@ export class UnitOfWork {
   /**
    * Runs `work` in one transaction, which every repository joins by itself; inside another run it joins that one.
    * `work` starts again from the top after a serialization failure or a deadlock, so it must touch nothing but the
-   * database. No network, no hashing and no `Promise.all` over queries in it.
+   * database. No network and no hashing in it.
    *
    * @param first runs as the first thing in the transaction, whichever statement that begins with: where it throws, no
-   *   statement of `work` is run
+   *   statement of `work` is run. It travels with the statement that begins the transaction, and must not change anything
    */
   async run<T>(work: () => Promise<T>, first?: First): Promise<T> {
     if (this.current.getStore() !== undefined) return work();
@@ -121,8 +157,29 @@ export class UnitOfWork {
    * is prepared once on each connection.
    */
   async query<R>(statement: QueryConfig): Promise<R[]> {
-    const client = (await this.current.getStore()?.client()) ?? poolOf(this.dataSource);
-    return (await client.query(statement)).rows as R[];
+    const unit = this.current.getStore();
+    if (unit !== undefined) return unit.query(statement);
+    return (await poolOf(this.dataSource).query(statement)).rows as R[];
+  }
+
+  /**
+   * The same for a statement whose rows nobody needs. Inside of a unit of work it is only sent, and what comes next goes
+   * along with it: five statements take one round trip. Where it fails, what is asked next or else the commit throws what
+   * `translate` makes of that.
+   */
+  async send(statement: QueryConfig, translate: (error: unknown) => unknown): Promise<void> {
+    const unit = this.current.getStore();
+    if (unit !== undefined) return unit.send(statement, translate);
+    await poolOf(this.dataSource)
+      .query(statement)
+      .catch((error: unknown) => {
+        throw translate(error);
+      });
+  }
+
+  /** Resolves once all that the running unit has sent is done. @throws what failed of it */
+  async settled(): Promise<void> {
+    await this.current.getStore()?.settle();
   }
 
   /** Lets the pool know of those who wait before it: they count where more comes than can be answered. */

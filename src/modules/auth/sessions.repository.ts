@@ -37,7 +37,7 @@ export class SessionsRepository extends Repository<Session> {
   /** Writes what `rotate` has changed. */
   async writeRotations(sessions: readonly Session[]): Promise<void> {
     if (sessions.length === 0) return;
-    await this.prepared(
+    await this.send(
       'rotate sessions',
       `UPDATE sessions
           SET refresh_hash = given."refreshHash", previous_refresh_hash = given."previousRefreshHash",

@@ -100,7 +100,7 @@ export class CatalogueRepository extends Repository<Product> {
   /** Writes the stock of products that this unit of work has locked: what it read is still what is there. */
   async writeStock(products: readonly Pick<Product, 'id' | 'stock'>[]): Promise<void> {
     if (products.length === 0) return;
-    await this.prepared(
+    await this.send(
       'write stock',
       `UPDATE products SET stock = counted.stock
          FROM unnest($1::uuid[], $2::integer[]) AS counted (id, stock)

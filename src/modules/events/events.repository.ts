@@ -37,7 +37,7 @@ export class EventsRepository extends Repository<Event> {
   /** All in one statement, and in this order. */
   async append(events: readonly Omit<Event, 'transactionId'>[]): Promise<void> {
     if (events.length === 0) return;
-    await this.prepared(
+    await this.send(
       'append events',
       `INSERT INTO events (id, type, resource_id, sequence, data, created_at, transaction_id)
        SELECT given.id, type, "resourceId", sequence, data, "createdAt",

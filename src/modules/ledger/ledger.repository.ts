@@ -159,7 +159,7 @@ export class TransfersRepository extends Repository<Transfer> {
   /** Writes the transfers and the two entries of each; the database adds them to the balances. */
   async post(transfers: readonly Transfer[]): Promise<void> {
     if (transfers.length === 0) return;
-    await this.prepared(
+    await this.send(
       'create transfers',
       `INSERT INTO transfers (id, kind, from_account_id, to_account_id, amount, currency, note, created_by, created_at)
        SELECT id, kind, "fromAccountId", "toAccountId", amount, currency, note, "createdBy", "createdAt"
@@ -172,7 +172,7 @@ export class TransfersRepository extends Repository<Transfer> {
       { id: uuid(), transferId: id, accountId: fromAccountId, amount: -amount, createdAt },
       { id: uuid(), transferId: id, accountId: toAccountId, amount, createdAt },
     ]);
-    await this.prepared(
+    await this.send(
       'create ledger entries',
       `INSERT INTO ledger_entries (id, transfer_id, account_id, amount, created_at)
        SELECT id, "transferId", "accountId", amount, "createdAt"

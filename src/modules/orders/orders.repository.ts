@@ -103,7 +103,7 @@ export class OrdersRepository extends Repository<Order> {
   /** Writes new orders with their items, all in one statement: so many cost hardly more than one. */
   async createAll(orders: readonly Order[]): Promise<void> {
     if (orders.length === 0) return;
-    await this.prepared(
+    await this.send(
       'create orders',
       `WITH placed AS (
          INSERT INTO orders (id, number, user_id, status, currency, total, note, metadata, created_at, updated_at,
@@ -248,7 +248,7 @@ export class StatusChangesRepository extends Repository<StatusChange> {
 
   async createAll(changes: readonly StatusChange[]): Promise<void> {
     if (changes.length === 0) return;
-    await this.prepared(
+    await this.send(
       'create order status changes',
       `INSERT INTO order_status_changes (id, order_id, version, from_status, to_status, changed_by, reason, created_at)
        SELECT id, "orderId", version, "fromStatus", "toStatus", "changedBy", reason, "createdAt"
