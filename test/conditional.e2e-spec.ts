@@ -42,6 +42,14 @@ describe('conditional requests', () => {
     ],
   ];
 
+  it('tell one caller’s `/users/me` from another’s, of the same version', async () => {
+    const [one, other] = [await app.register('One Caller'), await app.register('Other Caller')];
+    const tag = tagOf(await one.get('/users/me'));
+    expect((await one.get('/users/me', { 'if-none-match': tag })).status).toBe(304);
+    expect(dataOf(await other.get('/users/me', { 'if-none-match': tag })).name).toBe('Other Caller');
+    dataOf(await one.patch(`/users/${one.id}`, { name: 'Same Caller' }, { 'if-match': tag }));
+  });
+
   describe.each(resources)('%s', (_, make) => {
     it('bears a strong ETag, and is 304 for who has it already', async () => {
       const { path, client } = await make();

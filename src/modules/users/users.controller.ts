@@ -5,11 +5,11 @@ import { Created } from '../../http/created.js';
 import { ApiId, CurrentUser, Id, Requires } from '../../http/decorators.js';
 import { filtersOf } from '../../http/list-query.dto.js';
 import { Answers } from '../../http/openapi.js';
-import { byVersion, IfMatch, Tagged } from '../../http/preconditions.js';
+import { IfMatch, Tagged } from '../../http/preconditions.js';
 import { SucceededBy } from '../../http/versions.js';
 import type { Principal } from '../../permissions.js';
 import type { VersionCheck } from '../../versions.js';
-import { CreateUserDto, ReplaceUserDto, toUser, UpdateUserDto, UsersQuery, UserView } from './users.dto.js';
+import { CreateUserDto, ReplaceUserDto, tagOfUser, toUser, UpdateUserDto, UsersQuery, UserView } from './users.dto.js';
 import { UsersService } from './users.service.js';
 
 @ApiTags('Users')
@@ -29,7 +29,7 @@ export class UsersController {
   /** Create a user */
   @Post()
   @Requires('admin')
-  @Tagged(byVersion)
+  @Tagged(tagOfUser)
   @Answers(201, UserView, { fails: ['EMAIL_TAKEN'] })
   async create(@Body() body: CreateUserDto): Promise<Created<UserView>> {
     const user = await this.users.create(body);
@@ -38,7 +38,7 @@ export class UsersController {
 
   /** Get yourself */
   @Get('me')
-  @Tagged(byVersion)
+  @Tagged(tagOfUser)
   @Answers(200, UserView)
   async me(@CurrentUser() user: Principal): Promise<UserView> {
     return toUser(await this.users.get(user.id, user));
@@ -49,7 +49,7 @@ export class UsersController {
   @Version('1')
   @SucceededBy('2', '2026-11-21')
   @ApiId()
-  @Tagged(byVersion)
+  @Tagged(tagOfUser)
   @Answers(200, UserView)
   async get(@Id() id: string, @CurrentUser() user: Principal): Promise<UserView> {
     return toUser(await this.users.get(id, user));
@@ -58,7 +58,7 @@ export class UsersController {
   /** Replace a user's email and name */
   @Put(':id')
   @ApiId()
-  @Tagged(byVersion)
+  @Tagged(tagOfUser)
   @Answers(200, UserView, { conflict: 'This is the last admin', fails: ['EMAIL_TAKEN'] })
   async replace(
     @Id() id: string,
@@ -72,7 +72,7 @@ export class UsersController {
   /** Change a user */
   @Patch(':id')
   @ApiId()
-  @Tagged(byVersion)
+  @Tagged(tagOfUser)
   @Answers(200, UserView, { conflict: 'This is the last admin', fails: ['EMAIL_TAKEN'] })
   async update(
     @Id() id: string,

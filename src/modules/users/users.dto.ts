@@ -113,3 +113,9 @@ export function toUser(user: User): UserView {
     version: user.version,
   };
 }
+
+/**
+ * With whose it is: `/users/me` is another for each caller, and browsers ask with the tag of whoever was logged in before.
+ * They would be told that it is theirs still.
+ */
+export const tagOfUser = ({ id, version }: UserView): string => `${version}-${id.replaceAll('-', '')}`;
