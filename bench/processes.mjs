@@ -37,6 +37,8 @@ export async function startServer(name, { databaseUrl, redisUrl, nodeOptions = [
     DATABASE_URL: databaseUrl,
     REDIS_URL: redisUrl,
     JWT_SECRET,
+    // The tokens of a run are made at its beginning.
+    ACCESS_TOKEN_TTL: '86400',
     LOG_LEVEL: 'warn',
     RATE_LIMIT_ANONYMOUS: NEVER,
     RATE_LIMIT_USER: NEVER,

@@ -143,6 +143,35 @@ describe('on two replicas, a token that has ended', () => {
     await refusedThere(user.token);
   });
 
+  it('is not taken in the moment in which the database comes back', async () => {
+    for (const outage of [700, 1500]) {
+      const user = await here.register();
+      dataOf(await askThere(user.token!));
+      proxy.gate.shut();
+      await user.post('/auth/logout');
+      // Until then nobody there has missed it.
+      while ((await askThere(user.token!)).status !== 503);
+      await sleep(outage);
+      proxy.gate.open();
+      const statuses = new Set<number>();
+      while (!statuses.has(401)) statuses.add((await askThere(user.token!)).status);
+      statuses.delete(503);
+      expect([...statuses]).toEqual([401]);
+    }
+  });
+
+  it('is not remembered for longer than tokens live here, and so none is taken that lives longer', async () => {
+    const user = await here.register();
+    const short = await startApp({ DATABASE_URL: here.databaseUrl, JOBS: 'off', ACCESS_TOKEN_TTL: '2' });
+    try {
+      await sleep(2100);
+      expect(failureOf(await short.as(user.token!).get('/users/me'))).toBe('401 TOKEN_EXPIRED');
+      dataOf(await here.as(user.token!).get('/users/me'));
+    } finally {
+      await short.stop();
+    }
+  });
+
   it('is refused by a replica that starts later, which refuses no other', async () => {
     const [gone, stays, promoted] = [await here.register(), await here.register(), await here.register()];
     await gone.post('/auth/logout');

@@ -15,8 +15,6 @@ const MARGIN_SECONDS = 60;
 /** While signals may be lost, the table is asked this often. */
 const POLL_MS = 100;
 const POLL_TIMEOUT_MS = 2_000;
-/** Without a word from the database for so long, nobody can tell which tokens are still good. */
-const BLIND_MS = 3_000;
 /** Ids in one signal: 100 are under 4 KB. */
 const PER_SIGNAL = 100;
 
@@ -35,8 +33,8 @@ export class Revocations implements OnModuleInit, OnApplicationShutdown {
   private following = false;
   private stopped = false;
   private polls = 0;
-  /** Since when there has been no word from the database; undefined while all is well. */
-  private blindSince: number | undefined;
+  /** Whether the table could not be read while signals may be lost: until it is, nobody can tell which tokens are good. */
+  private isBlind = false;
 
   constructor(
     private readonly revocations: RevocationsRepository,
@@ -69,13 +67,12 @@ export class Revocations implements OnModuleInit, OnApplicationShutdown {
   /**
    * Whether this token has ended before its time.
    *
-   * @throws UnavailableError when the database has been away for so long that nobody can tell
+   * @throws UnavailableError while the database is away and nobody can tell
    */
   isRevoked({ sid, sub, rights }: { sid: string; sub: string; rights: number }): boolean {
     if (this.sessions.has(sid)) return true;
     if (rights < (this.users.get(sub)?.rights ?? 0)) return true;
-    if (this.blindSince !== undefined && performance.now() - this.blindSince > BLIND_MS)
-      throw new UnavailableError('The database is away, try again');
+    if (this.isBlind) throw new UnavailableError('The database is away, try again');
     return false;
   }
 
@@ -120,8 +117,7 @@ export class Revocations implements OnModuleInit, OnApplicationShutdown {
     for (let done = false; !done && !this.stopped;) {
       const sound = this.signals.isSound;
       const loaded = await this.loadInTime();
-      if (loaded) this.blindSince = undefined;
-      else this.blindSince ??= performance.now();
+      this.isBlind = !loaded;
       done = sound && loaded;
       if (!done) await sleep(POLL_MS, undefined, { ref: false });
     }

@@ -31,6 +31,7 @@ export interface RefreshClaims {
 
 interface Payload extends RefreshClaims {
   type: 'access' | 'refresh';
+  iat: number;
   exp: number;
   email?: unknown;
   roles?: unknown;
@@ -69,7 +70,8 @@ export class Tokens {
   }
 
   /**
-   * A token that was verified before is remembered for as long as it lives, and costs no signature again.
+   * A token that was verified before is remembered for as long as it lives, and costs no signature again. None lives
+   * longer than this server's tokens do, although it was made where they did: what was revoked is remembered no longer.
    *
    * @throws InvalidToken, TokenExpired
    */
@@ -79,12 +81,14 @@ export class Tokens {
       if (isPast(known.exp)) throw new TokenExpired();
       return known.claims;
     }
-    const { sub, sid, jti, exp, email, roles } = this.verify(token, 'access');
+    const { sub, sid, jti, iat, exp, email, roles } = this.verify(token, 'access');
     const [role] = Array.isArray(roles) ? (roles as unknown[]) : [];
     if (typeof email !== 'string' || !ROLES.some((each) => each === role)) throw new InvalidToken();
     const rights = Number(/^\d{1,9}(?=\.)/.exec(jti)?.[0] ?? 0);
     const claims: AccessClaims = { sub, email, roles: [role as Role], sid, rights };
-    this.verified.set(token, { claims, exp });
+    const end = Math.min(exp, iat + this.config.accessTokenTtl);
+    if (isPast(end)) throw new TokenExpired();
+    this.verified.set(token, { claims, exp: end });
     return claims;
   }
 
@@ -104,8 +108,8 @@ export class Tokens {
   private verify(token: string, type: Payload['type']): Payload {
     if (token.length > LONGEST) throw new InvalidToken();
     const payload = this.payloadOf(token);
-    const { sub, sid, jti, exp } = payload;
-    const whole = isUuid(sub) && isUuid(sid) && typeof jti === 'string' && Number.isFinite(exp);
+    const { sub, sid, jti, iat, exp } = payload;
+    const whole = isUuid(sub) && isUuid(sid) && typeof jti === 'string' && [iat, exp].every(Number.isFinite);
     if (!whole || payload.type !== type) throw new InvalidToken();
     // Last, so that "expired" is said only of what would have been good.
     if (isPast(exp)) throw new TokenExpired();
