@@ -6,7 +6,7 @@ import { numbered, RememberedLists, Select } from '../../database/select.js';
 import { STAMP } from '../../database/stamp.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { Product, type ProductStatus } from './product.entity.js';
-import { UNDERSTOOD } from './search-meaning.js';
+import { understood } from './search-meaning.js';
 
 export interface ProductFilters {
   q?: string;
@@ -122,18 +122,33 @@ export class ProductListsRepository extends Repository<Product> {
     return query.andWhere(condition, values);
   }
 
+  /** Once more, and more generously, where nothing is found: what has the very words may be out of sight. */
   private async search(
     q: string,
     filters: ProductFilters,
     request: PageRequest,
     scope: unknown,
   ): Promise<Page<ShownProduct>> {
+    const found = await this.searchFor(q, filters, request, scope, false);
+    const { pagination } = found;
+    const isNothing =
+      'total' in pagination ? pagination.total === 0 : request.cursor === undefined && found.items.length === 0;
+    return isNothing ? this.searchFor(q, filters, request, scope, true) : found;
+  }
+
+  private async searchFor(
+    q: string,
+    filters: ProductFilters,
+    request: PageRequest,
+    scope: unknown,
+    isGenerous: boolean,
+  ): Promise<Page<ShownProduct>> {
     const isRanked = (request.sortBy ?? 'relevance') === 'relevance';
     const list = isRanked ? RELEVANCE : LIST;
     const isNumbered = request.page !== undefined;
     const { memo } = isNumbered ? {} : this.pager.start<Search, ShownProduct>(list, request, scope);
-    if (isRanked && !isNumbered && memo === undefined) return this.findFirst(q, filters, request, scope);
-    const search = memo ?? (await this.understand(q, isRanked));
+    if (isRanked && !isNumbered && memo === undefined) return this.findFirst(q, filters, request, scope, isGenerous);
+    const search = memo ?? (await this.understand(q, isRanked, isGenerous));
     const isCommon = isRanked && search.isCommon === true;
     if (isCommon && request.page === undefined) return this.findCommon(search, filters, request, scope);
     // Of few matches any plan begins with them all, so it need not be made anew for each search: nor may it then be made
@@ -151,12 +166,13 @@ export class ProductListsRepository extends Repository<Product> {
     filters: ProductFilters,
     request: PageRequest,
     scope: unknown,
+    isGenerous: boolean,
   ): Promise<Page<ShownProduct>> {
     const { limit, sortOrder } = this.pager.start(RELEVANCE, request, scope);
     const order = sortOrder === 'asc' ? 'ASC' : 'DESC';
     const { condition, values } = conditionOf(filters);
     const parameters: unknown[] = [q];
-    const sql = `${UNDERSTOOD}, matches AS MATERIALIZED (
+    const sql = `${understood(isGenerous)}, matches AS MATERIALIZED (
         SELECT products.* FROM search CROSS JOIN products WHERE words @@ search.query LIMIT ${MOST_RANKED + 1}
       ), size AS MATERIALIZED (
         SELECT count(*) > ${MOST_RANKED} AS "isCommon" FROM matches
@@ -185,13 +201,12 @@ export class ProductListsRepository extends Repository<Product> {
     );
   }
 
-  private async understand(q: string, isRanked: boolean): Promise<Search> {
+  private async understand(q: string, isRanked: boolean, isGenerous: boolean): Promise<Search> {
     const count = `(
       SELECT count(*) FROM (SELECT FROM products WHERE words @@ query LIMIT ${MOST_RANKED + 1}) AS matches
     ) > ${MOST_RANKED} AS "isCommon"`;
-    const [search] = await this.prepared<Search>(
-      isRanked ? 'understand a search and count' : 'understand a search',
-      `${UNDERSTOOD} SELECT query::text${isRanked ? `, ${count}` : ''} FROM search`,
+    const [search] = await this.preparedAs<Search>(
+      `${understood(isGenerous)} SELECT query::text${isRanked ? `, ${count}` : ''} FROM search`,
       [q],
     );
     return search ?? { query: '' };

@@ -1,5 +1,6 @@
-/** A search goes by its first words. */
-const MOST_WORDS = 10;
+/** What a word nearly is is looked for among all of them: not for more words than people search for. */
+const MOST_MISSPELT = 10;
+const MOST_BEGINNING = 10;
 
 /** The SQL of a word as a tsquery writes it, which is not quite as SQL does. */
 const quoted = (sql: string): string => `'''' || replace(replace(${sql}, '\\', '\\\\'), '''', '''''') || ''''`;
@@ -8,28 +9,34 @@ const quoted = (sql: string): string => `'''' || replace(replace(${sql}, '\\', '
 const BEGINNING = `SELECT DISTINCT word FROM product_spellings AS known
   WHERE known.spelling >= wanted.spelling AND known.spelling < wanted.spelling || U&'\\+10FFFF'`;
 
+/** The words that the spelling nearly is, put together by `join`. */
+const near = (join: string, condition: string): string =>
+  `(SELECT ${join} FROM nearest_product_words(spelling) AS word WHERE position <= ${MOST_MISSPELT} AND ${condition})`;
+
 /**
  * What a search means, as `search.query`: all of its words, in any order. One that no product has stands for those that
  * begin with it, else for those that begin with its stem, if that is more than a syllable, else for those that are nearly
  * the same. Where a word is like none, nothing has them all; and an empty query finds nothing.
+ *
+ * @param isGenerous whether longer words stand for what they nearly are in any case: a product that has them as they are
+ *   may be one that the caller does not see, or does not look for
  */
-export const UNDERSTOOD = `WITH wanted AS (
+export const understood = (isGenerous: boolean): string => `WITH wanted AS (
     SELECT stem.lexeme, stem.positions[1] AS position, written.lexeme AS spelling
       FROM unnest(words_of($1)) AS stem
            JOIN unnest(spellings_of($1)) AS written ON stem.positions[1] = ANY (written.positions)
-     ORDER BY position LIMIT ${MOST_WORDS}
   ), terms AS (
     SELECT position, CASE
         WHEN EXISTS (SELECT FROM product_words WHERE word = lexeme) THEN ${quoted('lexeme')}
         WHEN length(spelling) > 1 AND EXISTS (${BEGINNING}) THEN ${quoted('spelling')} || ':*' || coalesce((
           SELECT string_agg(' | ' || ${quoted('word')}, '')
-            FROM (${BEGINNING} AND NOT starts_with(word, wanted.spelling) ORDER BY word LIMIT ${MOST_WORDS}) AS cut
+            FROM (${BEGINNING} AND NOT starts_with(word, wanted.spelling) ORDER BY word LIMIT ${MOST_BEGINNING}) AS cut
         ), '')
         WHEN length(lexeme) > 3 AND EXISTS (
           SELECT FROM product_words WHERE word >= lexeme AND word < lexeme || U&'\\+10FFFF'
         ) THEN ${quoted('lexeme')} || ':*'
-        ELSE (SELECT string_agg(${quoted('word')}, ' | ') FROM nearest_product_words(spelling) AS word)
-      END AS term
+        ELSE ${near(`string_agg(${quoted('word')}, ' | ')`, 'true')}
+      END${isGenerous ? ` || coalesce(${near(`string_agg(' | ' || ${quoted('word')}, '')`, 'length(spelling) > 4')}, '')` : ''} AS term
       FROM wanted
   ), search AS MATERIALIZED (
     SELECT CASE WHEN bool_and(term IS NOT NULL)
