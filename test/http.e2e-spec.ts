@@ -255,6 +255,12 @@ describe('HTTP', () => {
       expect(Date.now() - begun).toBeLessThan(2000);
     });
 
+    it('has no names that every object has', async () => {
+      const body = { items: [], metadata: JSON.parse('{"gift":"x","__proto__":"y"}') };
+      expect(fieldsOf(await user.post('/orders', body))).toEqual(['metadata.__proto__']);
+      expect(fieldsOf(await nobody.post('/auth/login', { toString: 'x' }))).toEqual(['toString']);
+    });
+
     it('is judged only after its sender', async () => {
       expect(failureOf(await app.request('POST', '/products', { raw: '{' }))).toBe('401 UNAUTHORIZED');
       expect(failureOf(await app.request('POST', '/products', { raw: '{', token: user.token }))).toBe('403 FORBIDDEN');
@@ -396,6 +402,11 @@ describe('HTTP', () => {
       ['no request at all', 400, () => send('what?\r\n\r\n')],
       ['a method that nobody knows', 400, () => send('FOO /api/v1/products HTTP/1.1\r\nHost: x\r\n\r\n')],
       ['no host', 400, () => send('GET /api/v1/products HTTP/1.1\r\n\r\n')],
+      [
+        'two tokens',
+        400,
+        () => send('GET /api/v1/products HTTP/1.1\r\nHost: x\r\nAuthorization: a\r\nauthorization: b\r\n\r\n'),
+      ],
       ['two hosts', 400, () => send('GET /api/v1/products HTTP/1.1\r\nHost: x\r\nhost: x\r\n\r\n')],
       ['headers without end', 431, () => send(`GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`)],
       ['a path without end', 431, () => send(`GET /${'x'.repeat(20_000)} HTTP/1.1\r\nHost: x\r\n\r\n`)],

@@ -99,7 +99,7 @@ describe('the start', () => {
     });
   });
 
-  it('is refused where the port is taken, or the host is another', async () => {
+  it('is refused where the port is taken, the host is another, or files can not be kept', async () => {
     const app = await startApp();
     try {
       const { port: PORT } = new URL(app.url);
@@ -115,6 +115,7 @@ describe('the start', () => {
       expect(await refusal({ METRICS_PORT: PORT })).toEqual(line('METRICS_PORT can not be listened on'));
       expect(await refusal({ HOST: 'nowhere.invalid' })).toEqual(line('HOST can not be listened on'));
       expect(await refusal({ HOST: '192.0.2.1', DATABASE_URL: away })).toEqual(line('HOST can not be listened on'));
+      expect(await refusal({ DATA_DIR: '/dev/null' })).toEqual(line('DATA_DIR can not be used'));
     } finally {
       await app.stop();
     }

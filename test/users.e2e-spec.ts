@@ -164,6 +164,8 @@ describe('users', () => {
       const extras = { note: 'For Ann Unforgettable', metadata: { gift: 'for Unforgettable' } };
       const pending = dataOf(await ann.post('/orders', { items, ...extras }), 201);
       const given = dataOf(await ann.post('/orders', { items, ...extras }), 201);
+      const regretted = dataOf(await ann.post('/orders', { items }), 201);
+      dataOf(await ann.post(`/orders/${regretted.id}/cancellations`, { reason: 'Unforgettable, not for me' }), 201);
       const accountId = await app.funded(ann, 1);
       dataOf(await ann.post(`/orders/${given.id}/payments`, { accountId }), 201);
       for (const step of ['shipments', 'deliveries']) dataOf(await admin.post(`/orders/${given.id}/${step}`, {}), 201);
@@ -183,6 +185,7 @@ describe('users', () => {
       for (const [{ id }, status] of [
         [pending, 'cancelled'],
         [given, 'delivered'],
+        [regretted, 'cancelled'],
       ])
         expect(dataOf(await admin.get(`/orders/${id}`))).toMatchObject({ status, note: null, metadata: {} });
       const events = await app.sql('SELECT type, sequence, data FROM events WHERE resource_id = $1 ORDER BY sequence', [

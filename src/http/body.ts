@@ -88,10 +88,11 @@ export function assertStorable(value: unknown, path: string, depth: number): voi
       return;
     }
     for (const [key, item] of Object.entries(value)) {
-      if (key in Object.prototype || key.includes('\0') || !key.isWellFormed()) {
-        throw ValidationError.of(path, 'has a property name that is not allowed');
-      }
-      assertStorable(item, path === '' ? key : `${path}.${key}`, depth + 1);
+      if (key.includes('\0') || !key.isWellFormed())
+        throw ValidationError.of(path, 'has a property name with NUL or lone surrogates');
+      const field = path === '' ? key : `${path}.${key}`;
+      if (key in Object.prototype) throw ValidationError.of(field, 'is a name that is not allowed');
+      assertStorable(item, field, depth + 1);
     }
   }
 }

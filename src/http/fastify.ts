@@ -77,8 +77,9 @@ export function createAdapter({ config, logger, metrics, drain, pool, failures }
     reply.header('X-Request-Id', request.id);
     reply.header('Cache-Control', 'private, no-cache');
     reply.header('Vary', VARY);
-    if (!hasOneHost(request.raw)) {
-      failures().answer(new MalformedError('A request needs one Host header'), request, reply);
+    const fault = faultOf(request.raw);
+    if (fault !== undefined) {
+      failures().answer(new MalformedError(fault), request, reply);
       return;
     }
     enter(request, done);
@@ -114,11 +115,14 @@ export function createAdapter({ config, logger, metrics, drain, pool, failures }
   return adapter;
 }
 
-/** RFC 9112, section 3.2. Of several Node shows the first only, and a proxy before us may have gone by another. */
-function hasOneHost({ rawHeaders, httpVersion }: IncomingMessage): boolean {
-  let hosts = 0;
+/** Of several Node shows the first only, and a proxy before us may have gone by another. RFC 9112, section 3.2, of `Host`. */
+function faultOf({ rawHeaders, httpVersion }: IncomingMessage): string | undefined {
+  let [hosts, authorizations] = [0, 0];
   for (let i = 0; i < rawHeaders.length; i += 2) {
-    if (rawHeaders[i]?.length === 4 && rawHeaders[i]?.toLowerCase() === 'host') hosts++;
+    const name = rawHeaders[i] ?? '';
+    if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
+    if (name.length === 13 && name.toLowerCase() === 'authorization') authorizations++;
   }
-  return hosts === 1 || (hosts === 0 && httpVersion !== '1.1');
+  if (authorizations > 1) return 'A request may have one Authorization header';
+  return hosts === 1 || (hosts === 0 && httpVersion !== '1.1') ? undefined : 'A request needs one Host header';
 }

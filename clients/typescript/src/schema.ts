@@ -3168,41 +3168,6 @@ export interface operations {
                     };
                 };
             };
-            201: {
-                headers: {
-                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
-                    Location: components["headers"]["Location"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
-                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "accessToken": "eyJhbGciOiJIUzI1NiJ9.eyJ0eXBlIjoiYWNjZXNzIn0.c2lnbmF0dXJl",
-                     *       "refreshToken": "eyJhbGciOiJIUzI1NiJ9.eyJ0eXBlIjoicmVmcmVzaCJ9.c2lnbmF0dXJl",
-                     *       "tokenType": "Bearer",
-                     *       "expiresIn": 900,
-                     *       "refreshExpiresIn": 604800,
-                     *       "user": {
-                     *         "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
-                     *         "email": "ann@example.com",
-                     *         "name": "Ann Archer",
-                     *         "role": "admin",
-                     *         "emailVerified": true,
-                     *         "createdAt": "2026-01-31T09:30:00.000Z",
-                     *         "updatedAt": "2026-01-31T09:30:00.000Z",
-                     *         "version": 1
-                     *       }
-                     *     }
-                     */
-                    "application/json": components["schemas"]["TokensView"];
-                };
-            };
             400: components["responses"]["MalformedRequest"];
             401: components["responses"]["InvalidCredentials"];
             405: components["responses"]["MethodNotAllowed"];
@@ -3482,41 +3447,6 @@ export interface operations {
                         /** @constant */
                         success: true;
                     };
-                };
-            };
-            201: {
-                headers: {
-                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
-                    Location: components["headers"]["Location"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
-                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "accessToken": "eyJhbGciOiJIUzI1NiJ9.eyJ0eXBlIjoiYWNjZXNzIn0.c2lnbmF0dXJl",
-                     *       "refreshToken": "eyJhbGciOiJIUzI1NiJ9.eyJ0eXBlIjoicmVmcmVzaCJ9.c2lnbmF0dXJl",
-                     *       "tokenType": "Bearer",
-                     *       "expiresIn": 900,
-                     *       "refreshExpiresIn": 604800,
-                     *       "user": {
-                     *         "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
-                     *         "email": "ann@example.com",
-                     *         "name": "Ann Archer",
-                     *         "role": "admin",
-                     *         "emailVerified": true,
-                     *         "createdAt": "2026-01-31T09:30:00.000Z",
-                     *         "updatedAt": "2026-01-31T09:30:00.000Z",
-                     *         "version": 1
-                     *       }
-                     *     }
-                     */
-                    "application/json": components["schemas"]["TokensView"];
                 };
             };
             400: components["responses"]["MalformedRequest"];
@@ -4158,35 +4088,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            201: {
-                headers: {
-                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
-                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
-                    Location: components["headers"]["Location"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
-                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "id": "4711",
-                     *       "queue": "mail.send",
-                     *       "state": "failed",
-                     *       "attempts": 2,
-                     *       "maxAttempts": 10,
-                     *       "lastError": "connect ECONNREFUSED",
-                     *       "runAt": "2026-01-31T09:30:00.000Z",
-                     *       "createdAt": "2026-01-31T09:30:00.000Z"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["JobView"];
-                };
-            };
             /** @description Accepted for later */
             202: {
                 headers: {
@@ -7599,36 +7500,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            201: {
-                headers: {
-                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
-                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
-                    Location: components["headers"]["Location"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
-                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
-                     *       "eventId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
-                     *       "eventType": "user.created",
-                     *       "state": "pending",
-                     *       "attempts": 1,
-                     *       "lastStatus": 100,
-                     *       "lastError": null,
-                     *       "nextAttemptAt": "2026-01-31T09:30:00.000Z",
-                     *       "createdAt": "2026-01-31T09:30:00.000Z"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["DeliveryView"];
-                };
-            };
             /** @description Accepted for later */
             202: {
                 headers: {
@@ -7796,36 +7667,6 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            201: {
-                headers: {
-                    "Access-Control-Allow-Origin": components["headers"]["Access-Control-Allow-Origin"];
-                    "Idempotency-Replayed": components["headers"]["Idempotency-Replayed"];
-                    Location: components["headers"]["Location"];
-                    RateLimit: components["headers"]["RateLimit"];
-                    "RateLimit-Limit": components["headers"]["RateLimit-Limit"];
-                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
-                    "RateLimit-Remaining": components["headers"]["RateLimit-Remaining"];
-                    "RateLimit-Reset": components["headers"]["RateLimit-Reset"];
-                    "X-Request-Id": components["headers"]["X-Request-Id"];
-                    [name: string]: unknown;
-                };
-                content: {
-                    /**
-                     * @example {
-                     *       "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
-                     *       "eventId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
-                     *       "eventType": "user.created",
-                     *       "state": "pending",
-                     *       "attempts": 1,
-                     *       "lastStatus": 100,
-                     *       "lastError": null,
-                     *       "nextAttemptAt": "2026-01-31T09:30:00.000Z",
-                     *       "createdAt": "2026-01-31T09:30:00.000Z"
-                     *     }
-                     */
-                    "application/json": components["schemas"]["DeliveryView"];
-                };
-            };
             /** @description Accepted for later */
             202: {
                 headers: {

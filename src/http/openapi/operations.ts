@@ -64,8 +64,11 @@ export function complete(operation: Operation, place: Place): Operation {
     ...(hasSuccessor ? ['Deprecation', 'Link'] : []),
   ];
   const failures = failuresOf(codesOf(operation, { ...place, takesKey }), route);
-  // What the route says itself of a status wins over what every route of its kind says of it.
-  const own = Object.entries(operation.responses).filter(([, { content }]) => content !== undefined);
+  // What the route says itself of a status wins over what every route of its kind says of it. What nobody has described is
+  // the status that a POST would have if it said nothing.
+  const own = Object.entries(operation.responses).filter(
+    ([, { content, description }]) => content !== undefined && description !== '',
+  );
   const responses = {
     ...failures,
     [status]: answerOf(success, status, headers, place),

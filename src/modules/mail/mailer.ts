@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { SendMailOptions } from 'nodemailer';
 import type { Logger } from 'pino';
-import { Config } from '../../config.js';
+import { Config, ConfigError } from '../../config.js';
 import { Log } from '../../telemetry/logger.js';
 import { PermanentFailure } from '../jobs/index.js';
 
@@ -29,8 +29,12 @@ export class Mailer implements OnModuleInit {
     @Log() private readonly logger: Logger,
   ) {}
 
-  onModuleInit(): void {
-    if (!this.config.inProduction) return;
+  /** @throws ConfigError where mails are to be written and can not be */
+  async onModuleInit(): Promise<void> {
+    if (!this.config.inProduction) {
+      if (this.config.smtpUrl === undefined) await this.makeFolder();
+      return;
+    }
     if (this.config.smtpUrl === undefined) this.logger.warn('SMTP_URL is not set: no mail will be sent');
     if (this.config.appUrl === undefined) this.logger.warn('APP_URL is not set: links in mails will lead nowhere');
   }
@@ -63,8 +67,7 @@ export class Mailer implements OnModuleInit {
 
   /** The mail for a mail program, and its HTML for a browser. Whole at once: somebody may be waiting for it. */
   private async write(mail: Outgoing): Promise<void> {
-    const folder = resolve(this.config.dataDir, 'mail');
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const folder = await this.makeFolder();
     const { createTransport } = await import('nodemailer');
     const transport = createTransport({ streamTransport: true, buffer: true });
     const { message } = await transport.sendMail(this.messageOf(mail));
@@ -79,6 +82,16 @@ export class Mailer implements OnModuleInit {
       await rename(draft, `${name}.${end}`);
     }
     this.logger.info({ template: mail.template, path: `${name}.eml` }, 'Mail written');
+  }
+
+  private async makeFolder(): Promise<string> {
+    const folder = resolve(this.config.dataDir, 'mail');
+    try {
+      await mkdir(folder, { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw new ConfigError([`DATA_DIR can not be used: ${error instanceof Error ? error.message : String(error)}`]);
+    }
+    return folder;
   }
 
   private messageOf({ to, messageId, subject, text, html }: Outgoing): SendMailOptions {

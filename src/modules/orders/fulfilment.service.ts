@@ -101,6 +101,8 @@ export class FulfilmentService implements OnModuleInit {
     // Orders, then products, then accounts: the order in which everybody locks.
     const open = await this.orders.lockOfUser(userId, ['pending', 'paid', 'shipped']);
     if (open.some(({ status }) => status !== 'pending')) throw new OrdersUndelivered();
+    // Before the orders are cancelled for a reason that is not theirs.
+    await this.journal.forgetReasons(userId);
     for (const order of open) {
       await this.journal.change(order, { by: by.id, reason: 'The user was erased' }, () => {
         order.cancel();

@@ -59,6 +59,11 @@ export class OrderJournal {
     await this.events.record(moved ? EVENTS[status] : 'order.updated', order, toOrder(order));
   }
 
+  /** Blanks why a user, who is being erased, did what they did to their orders. */
+  async forgetReasons(userId: string): Promise<void> {
+    await this.changes.blankReasons(userId);
+  }
+
   /** Blanks what a user wrote on their orders, who is being erased. Events that tell of it stay, without it. */
   async forget(userId: string): Promise<void> {
     await this.events.redact(await this.orders.blank(userId), ORDER_EVENTS, { note: null, metadata: {} });

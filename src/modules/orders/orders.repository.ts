@@ -259,6 +259,15 @@ export class StatusChangesRepository extends Repository<StatusChange> {
     );
   }
 
+  /** Blanks the reasons that a user gave for what they did to their orders. */
+  async blankReasons(userId: string): Promise<void> {
+    await this.query(
+      `UPDATE order_status_changes SET reason = NULL
+        WHERE order_id IN (SELECT id FROM orders WHERE user_id = $1) AND changed_by = $1 AND reason IS NOT NULL`,
+      [userId],
+    );
+  }
+
   async findPage(orderId: string, request: PageRequest, caller: string): Promise<Page<StatusChange>> {
     const query = (await this.manager())
       .createQueryBuilder(StatusChange, 'change')
