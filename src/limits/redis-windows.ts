@@ -16,22 +16,28 @@ local window = tonumber(ARGV[1])
 local lifetime = math.ceil(window / 1000)
 local answer = {}
 
+local function timeAt(key, index)
+  return tonumber(redis.call('LINDEX', key, index) or nil)
+end
+
 local function take(first, last, limitOf)
   local now = clock
+  local newest, oldest, used = {}, {}, {}
   for i = first, last do
-    local newest = tonumber(redis.call('LINDEX', KEYS[i], -1) or 0)
-    if newest > now + window then redis.call('DEL', KEYS[i])
-    elseif newest > now then now = newest end
+    newest[i] = timeAt(KEYS[i], -1)
+    if newest[i] and newest[i] > now + window then
+      redis.call('DEL', KEYS[i])
+      newest[i] = nil
+    elseif newest[i] and newest[i] > now then now = newest[i] end
   end
-  local used = {}
   local taken = 1
   for i = first, last do
-    local oldest = redis.call('LINDEX', KEYS[i], 0)
-    while oldest and tonumber(oldest) <= now - window do
+    oldest[i] = newest[i] and timeAt(KEYS[i], 0)
+    while oldest[i] and oldest[i] <= now - window do
       redis.call('LPOP', KEYS[i])
-      oldest = redis.call('LINDEX', KEYS[i], 0)
+      oldest[i] = timeAt(KEYS[i], 0)
     end
-    used[i] = redis.call('LLEN', KEYS[i])
+    used[i] = oldest[i] and redis.call('LLEN', KEYS[i]) or 0
     if used[i] >= limitOf(i) then taken = 0 end
   end
   answer[#answer + 1] = taken
@@ -42,9 +48,11 @@ local function take(first, last, limitOf)
       redis.call('PEXPIRE', KEYS[i], lifetime)
       used[i] = used[i] + 1
     end
-    local place = redis.call('LINDEX', KEYS[i], math.max(0, used[i] - limitOf(i)))
+    -- Where a limit was lowered more than one has to go first.
+    local place = oldest[i]
+    if used[i] > limitOf(i) then place = timeAt(KEYS[i], used[i] - limitOf(i)) end
     answer[#answer + 1] = used[i]
-    answer[#answer + 1] = (tonumber(place) or now) + window - now
+    answer[#answer + 1] = (place or now) + window - now
   end
 end
 
