@@ -61,7 +61,7 @@ const GOALS = [
     show: (value) => (value ? 'the same' : 'another'),
     isMet: (value) => value,
   },
-  most('memory after 1,000,000 requests', 200, ' MiB', ({ memory }) => memory?.last),
+  most('memory, warm', 200, ' MiB', ({ memory }) => memory?.last),
   most('start to ready', 1000, ' ms', ({ start }) => start?.stoa),
   most('start to ready', 3, ' × tuned', ({ start }) => start?.ratio),
   most('production install', 120, ' MiB', ({ install }) => install?.size),
