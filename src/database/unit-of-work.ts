@@ -59,14 +59,13 @@ class Work {
   async settle(): Promise<void> {
     const { sent } = this;
     this.sent = [];
-    await Promise.all(sent);
+    throwFirst(await Promise.allSettled(sent));
   }
 
   async commit(): Promise<void> {
     const runner = await this.begun;
     // Of a transaction in which a statement has failed the commit makes a rollback.
-    const outcomes = await Promise.allSettled([this.settle(), runner?.commitTransaction()]);
-    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+    throwFirst(await Promise.allSettled([this.settle(), runner?.commitTransaction()]));
   }
 
   async rollback(): Promise<void> {
@@ -102,6 +101,11 @@ class Work {
       throw error;
     }
   }
+}
+
+/** The first in their order, where `Promise.all` throws whichever is noticed first. */
+function throwFirst(outcomes: readonly PromiseSettledResult<unknown>[]): void {
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
 }
 
 /** All of it commits, or none of it does. */

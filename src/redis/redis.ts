@@ -6,11 +6,12 @@ import { WaitingLine } from '../waiting-line.js';
 export type { Client };
 
 /**
- * Redis answers in well under a millisecond: what takes 150 ms is frozen, gone, or behind a broken network. Counted in
- * ticks of this process rather than by the clock: after a stall of our own the answer may just lie there unread.
+ * Redis answers in well under a millisecond: what takes 100 ms is frozen, gone, or behind a broken network, and a request
+ * that waits for it has to be answered within 300. Counted in ticks of this process rather than by the clock: after a stall
+ * of our own the answer may just lie there unread.
  */
 const TICK_MS = 25;
-const TICKS = 6;
+const TICKS = 4;
 /** How often it is asked whether it is there, so that it is missed and found again without a request paying for it. */
 const HEARTBEAT_MS = 500;
 const LONGEST_RECONNECT_MS = 1000;

@@ -1,5 +1,5 @@
-/** What a word nearly is is looked for among all of them: not for more words than people search for. */
-const MOST_MISSPELT = 10;
+/** What an unknown word stands for is looked for among all spellings: not for more words than people search for. */
+const MOST_INEXACT = 10;
 const MOST_BEGINNING = 10;
 
 /** The SQL of a word as a tsquery writes it, which is not quite as SQL does. */
@@ -9,9 +9,11 @@ const quoted = (sql: string): string => `'''' || replace(replace(${sql}, '\\', '
 const BEGINNING = `SELECT DISTINCT word FROM product_spellings AS known
   WHERE known.spelling >= wanted.spelling AND known.spelling < wanted.spelling || U&'\\+10FFFF'`;
 
-/** The words that the spelling nearly is, put together by `join`. */
-const near = (join: string, condition: string): string =>
-  `(SELECT ${join} FROM nearest_product_words(spelling) AS word WHERE position <= ${MOST_MISSPELT} AND ${condition})`;
+/** The words that a longer one nearly is, beside those that it stands for anyway. */
+const OR_NEAR = `|| coalesce((
+        SELECT string_agg(' | ' || ${quoted('word')}, '')
+          FROM nearest_product_words(spelling) AS word WHERE position <= ${MOST_INEXACT} AND length(spelling) > 4
+      ), '')`;
 
 /**
  * What a search means, as `search.query`: all of its words, in any order. One that no product has stands for those that
@@ -28,6 +30,7 @@ export const understood = (isGenerous: boolean): string => `WITH wanted AS (
   ), terms AS (
     SELECT position, CASE
         WHEN EXISTS (SELECT FROM product_words WHERE word = lexeme) THEN ${quoted('lexeme')}
+        WHEN position > ${MOST_INEXACT} THEN NULL
         WHEN length(spelling) > 1 AND EXISTS (${BEGINNING}) THEN ${quoted('spelling')} || ':*' || coalesce((
           SELECT string_agg(' | ' || ${quoted('word')}, '')
             FROM (${BEGINNING} AND NOT starts_with(word, wanted.spelling) ORDER BY word LIMIT ${MOST_BEGINNING}) AS cut
@@ -35,8 +38,8 @@ export const understood = (isGenerous: boolean): string => `WITH wanted AS (
         WHEN length(lexeme) > 3 AND EXISTS (
           SELECT FROM product_words WHERE word >= lexeme AND word < lexeme || U&'\\+10FFFF'
         ) THEN ${quoted('lexeme')} || ':*'
-        ELSE ${near(`string_agg(${quoted('word')}, ' | ')`, 'true')}
-      END${isGenerous ? ` || coalesce(${near(`string_agg(' | ' || ${quoted('word')}, '')`, 'length(spelling) > 4')}, '')` : ''} AS term
+        ELSE (SELECT string_agg(${quoted('word')}, ' | ') FROM nearest_product_words(spelling) AS word)
+      END ${isGenerous ? OR_NEAR : ''} AS term
       FROM wanted
   ), search AS MATERIALIZED (
     SELECT CASE WHEN bool_and(term IS NOT NULL)
