@@ -101,6 +101,7 @@ export class GroupCommit<Wish, Outcome> implements Line {
         async () => {
           progress.isPerformed = false;
           const performed = await this.perform(members.map(({ wish }) => wish));
+          // What has failed until now undoes the group, which can be dissolved; what fails from here on is the commit.
           await this.unitOfWork.settled();
           progress.isPerformed = true;
           onPerformed();

@@ -5253,7 +5253,7 @@ export interface operations {
                 page?: components["parameters"]["Page"];
                 /**
                  * @description Words to look for in the name, the sku and the description: all of them, whatever their case, accents and endings.
-                 *     A word that no product has stands for those that are nearly the same.. For example `oak desk`
+                 *     A word that no product has stands for those that are nearly the same; where nothing is found, every longer word does.. For example `oak desk`
                  */
                 q?: string;
                 /** @description `relevance`, the best match first, is for searches, and the default there; names are sorted whatever their case */

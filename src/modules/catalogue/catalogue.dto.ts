@@ -109,7 +109,7 @@ export class AdjustStockDto {
 export class ProductsQuery extends ListQuery {
   /**
    * Words to look for in the name, the sku and the description: all of them, whatever their case, accents and endings.
-   * A word that no product has stands for those that are nearly the same.
+   * A word that no product has stands for those that are nearly the same; where nothing is found, every longer word does.
    * @example oak desk
    */
   @Optional()
