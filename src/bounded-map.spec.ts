@@ -27,6 +27,29 @@ describe('a bounded map', () => {
     );
   });
 
+  it('goes by weight where entries have one', () => {
+    fc.assert(
+      fc.property(keys, (uses) => {
+        const map = new BoundedMap<number>(100, (value) => value);
+        const set: [string, number][] = [];
+        for (const [turn, number] of uses.entries()) {
+          const [key, weight] = [String(number), 1 + (turn % 9)];
+          map.set(key, weight);
+          const at = set.findIndex(([known]) => known === key);
+          if (at !== -1) set.splice(at, 1);
+          set.push([key, weight]);
+          if (turn % 7 === 3) map.delete(set.splice(set.length >> 1, 1)[0]?.[0] ?? '');
+          const held = set.filter(([known]) => map.has(known));
+          const weightOf = (entries: typeof set) => entries.reduce((sum, [, each]) => sum + each, 0);
+          expect(weightOf(held)).toBeLessThan(100 + 9);
+          // What was used last is never thrown away for what was used before it.
+          const last = set.findLastIndex((_, index) => weightOf(set.slice(index)) > 50 - 9) + 1;
+          for (const [known] of set.slice(last)) expect(map.has(known)).toBe(true);
+        }
+      }),
+    );
+  });
+
   it('forgets what it is told to', () => {
     const map = new BoundedMap<number>(4);
     for (const [value, key] of ['a', 'b', 'c'].entries()) map.set(key, value);
