@@ -377,7 +377,7 @@ describe('HTTP', () => {
   });
 
   describe('what is not quite HTTP', () => {
-    const send = (text: string): Promise<{ status: number; type: string; body: any }> =>
+    const send = (text: string): Promise<{ status: number; head: string; body: any }> =>
       new Promise((resolve, reject) => {
         const { hostname, port } = new URL(app.url);
         let received = '';
@@ -387,8 +387,7 @@ describe('HTTP', () => {
           const [head = '', ...rest] = received.split('\r\n\r\n');
           if (Number(/content-length: (\d+)/i.exec(head)?.[1]) > Buffer.byteLength(rest.join(''))) return;
           socket.destroy();
-          const type = /content-type: (.*)/i.exec(head)?.[1] ?? '';
-          resolve({ status: Number(received.slice(9, 12)), type, body: JSON.parse(rest.join('')) });
+          resolve({ status: Number(received.slice(9, 12)), head, body: JSON.parse(rest.join('')) });
         });
         socket.on('error', reject);
         socket.write(text);
@@ -416,7 +415,8 @@ describe('HTTP', () => {
     ])('%s is answered in the envelope', async (_, status, sent) => {
       const answer = await sent();
       expect(answer.status).toBe(status);
-      expect(answer.type).toMatch(/^application\/json/);
+      expect(answer.head).toMatch(/\r\nContent-Type: application\/json/i);
+      expect(answer.head).toMatch(/\r\nVary: Authorization, Accept/i);
       expect(answer.body).toEqual({
         success: false,
         error: { code: 'MALFORMED_REQUEST', message: expect.any(String) },

@@ -136,6 +136,7 @@ describe('the start', () => {
           exchange(new URL(`http://127.0.0.1:${port}${path}`), method, options);
         const live = await ask('/health/live');
         expect([live.status, live.body]).toEqual([200, { status: 'healthy', checks: {} }]);
+        expect(live.headers.get('vary')).toBe('Authorization, Accept');
         for (const path of ['/health/ready', '/health']) {
           const { status, headers, body } = await ask(path);
           expect([status, headers.get('retry-after')]).toEqual([503, '1']);
@@ -143,11 +144,12 @@ describe('the start', () => {
         }
         const given = { 'X-Request-Id': 'somebody-asks' };
         const { status, headers, body } = await ask('/api/v1/auth/login', 'POST', { body: {}, headers: given });
-        const names = ['retry-after', 'x-request-id', 'content-type'];
+        const names = ['retry-after', 'x-request-id', 'vary', 'content-type'];
         expect([status, ...names.map((name) => headers.get(name))]).toEqual([
           503,
           '1',
           'somebody-asks',
+          'Authorization, Accept',
           'application/json; charset=utf-8',
         ]);
         expect(body).toMatchObject({

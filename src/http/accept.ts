@@ -1,3 +1,6 @@
+/** An answer differs with who asks, and with the form of errors that they prefer. */
+export const VARY = 'Authorization, Accept';
+
 /**
  * Whether failures should go out as RFC 9457 problem details: where the client names that type, unless it likes plain
  * JSON better. A wildcard does not name it.

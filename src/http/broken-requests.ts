@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ErrorCode } from '../errors.js';
+import { VARY } from './accept.js';
 
 const CODE: ErrorCode = 'MALFORMED_REQUEST';
 
@@ -27,6 +28,7 @@ export function answerBrokenRequest(error: Error & { code?: string }, socket: So
         `Content-Length: ${Buffer.byteLength(body)}`,
         `X-Request-Id: ${meta.requestId}`,
         'Cache-Control: private, no-cache',
+        `Vary: ${VARY}`,
         'Connection: close',
         '',
         body,

@@ -7,6 +7,7 @@ import { MalformedError } from '../errors.js';
 import type { Metrics } from '../telemetry/metrics.js';
 import { requestContext } from '../telemetry/request-context.js';
 import { beginRequest, endRequest, traceIds, within } from '../telemetry/tracing.js';
+import { VARY } from './accept.js';
 import { keepRawBodies } from './body.js';
 import { answerBrokenRequest } from './broken-requests.js';
 import type { Drain } from './drain.js';
@@ -19,8 +20,6 @@ import { securityHeadersFor } from './security-headers.js';
 import { readableUrlOf, routeTable } from './unmatched.controller.js';
 
 const BODY_LIMIT = 100 * 1024;
-/** An answer differs with who asks, and with the form of errors that they prefer. */
-const VARY = 'Authorization, Accept';
 
 /** What the web server is built on. */
 export interface Below {

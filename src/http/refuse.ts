@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from 'node:http';
 import type { ErrorCode } from '../errors.js';
-import { prefersProblem } from './accept.js';
+import { prefersProblem, VARY } from './accept.js';
 import { pathOf } from './request.js';
 
 const STATUS = 503;
@@ -42,6 +42,7 @@ export function refuse(request: IncomingMessage, response: ServerResponse, messa
       'Content-Length': Buffer.byteLength(body),
       'X-Request-Id': requestId,
       'Cache-Control': 'private, no-cache',
+      Vary: VARY,
       'Retry-After': 1,
     })
     .end(body);

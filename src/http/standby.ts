@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Config } from '../config.js';
 import { listen, type PortSetting } from '../listening.js';
+import { VARY } from './accept.js';
 import { answerBrokenRequest } from './broken-requests.js';
 import { refuse } from './refuse.js';
 import { pathOf } from './request.js';
@@ -45,7 +46,10 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
     refuse(request, response, 'The server waits for its database, try again');
     return;
   }
-  response.setHeader('Content-Type', 'application/json; charset=utf-8').setHeader('Cache-Control', 'private, no-cache');
+  response
+    .setHeader('Content-Type', 'application/json; charset=utf-8')
+    .setHeader('Cache-Control', 'private, no-cache')
+    .setHeader('Vary', VARY);
   if (health !== LIVE) response.writeHead(503, { 'Retry-After': 1 });
   response.end(JSON.stringify(health));
 }
