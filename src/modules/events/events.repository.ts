@@ -19,6 +19,13 @@ const FEED: ListDefinition<Event> = {
 };
 
 /**
+ * The id that follows this one, of the same version and time. (Events of one resource that meet in one place of the feed may
+ * have been made by replicas whose clocks differ.)
+ */
+const following = (id: string): string => `(left(${id}::text, 24) ||
+  lpad(to_hex((('x' || right(${id}::text, 12))::bit(48)::bigint + 1) & 281474976710655), 12, '0'))::uuid`;
+
+/**
  * Older than every transaction that is still open: whatever commits from now on comes behind these. Times would not do,
  * nor would numbers that are given out before the commit: a transaction that takes long appears behind its back.
  */
@@ -34,16 +41,26 @@ export class EventsRepository extends Repository<Event> {
     super(unitOfWork, Event);
   }
 
-  /** All in one statement, and in this order. */
+  /**
+   * All in one statement, and in this order. A transaction may have been given its number before it had to wait for one
+   * with a higher number, which changed the same resource first: then its event moves up to the place of that one, behind
+   * it. To stand further on than one's own number is safe, as readers wait for all that are lower.
+   */
   async append(events: readonly Omit<Event, 'transactionId'>[]): Promise<void> {
     if (events.length === 0) return;
     await this.send(
       'append events',
       `INSERT INTO events (id, type, resource_id, sequence, data, created_at, transaction_id)
-       SELECT given.id, type, "resourceId", sequence, data, "createdAt",
-              pg_current_xact_id()::text::bigint + transaction_offset
-         FROM event_feed CROSS JOIN json_to_recordset($1) AS given
-           (id uuid, type text, "resourceId" uuid, sequence integer, data jsonb, "createdAt" timestamptz)`,
+       SELECT CASE WHEN last.id >= given.id THEN ${following('last.id')} ELSE given.id END,
+              type, "resourceId", sequence, data, "createdAt", greatest(own.transaction_id, last.transaction_id)
+         FROM (SELECT pg_current_xact_id()::text::bigint + transaction_offset AS transaction_id FROM event_feed) AS own
+              CROSS JOIN json_to_recordset($1) AS given
+                (id uuid, type text, "resourceId" uuid, sequence integer, data jsonb, "createdAt" timestamptz)
+              LEFT JOIN LATERAL (
+                SELECT id, transaction_id FROM events
+                 WHERE given.sequence > 1 AND resource_id = given."resourceId"
+                 ORDER BY events.sequence DESC LIMIT 1
+              ) AS last ON last.transaction_id >= own.transaction_id`,
       [JSON.stringify(events)],
     );
   }
