@@ -17,6 +17,13 @@ export type Query = <R>(statement: QueryConfig) => Promise<R[]>;
 /** What a transaction begins with, before the statement that it was begun for. */
 type First = (query: Query) => Promise<unknown>;
 
+/** What a unit of work went by is no longer so. It starts again, and if that does not help its caller has to. */
+export class Overtaken extends UnavailableError {
+  constructor() {
+    super('Others are busy with the same, try again');
+  }
+}
+
 /**
  * A transaction that begins with its first statement, so that none is open while a password is hashed before it. What it
  * asks is sent at once, whatever is still unanswered; PostgreSQL answers in the order in which it was asked.
@@ -117,7 +124,7 @@ export class UnitOfWork {
 
   /**
    * Runs `work` in one transaction, which every repository joins by itself; inside another run it joins that one.
-   * `work` starts again from the top after a serialization failure or a deadlock, so it must touch nothing but the
+   * `work` starts again from the top after a serialization failure, a deadlock or `Overtaken`, so it must touch nothing but the
    * database. No network and no hashing in it.
    *
    * @param first runs as the first thing in the transaction, whichever statement that begins with: where it throws, no
@@ -129,7 +136,7 @@ export class UnitOfWork {
       try {
         return await this.attempt(work, first);
       } catch (error) {
-        if (attempt === ATTEMPTS || !isTransient(error)) throw error;
+        if (attempt === ATTEMPTS || !(error instanceof Overtaken || isTransient(error))) throw error;
         const backoff = FIRST_BACKOFF_MS * 2 ** (attempt - 1);
         await sleep(backoff * (0.5 + Math.random()));
       }

@@ -23,7 +23,7 @@ export class Aftermath implements OnModuleInit {
       await this.sessions.forget(userId);
       await this.links.forget(userId);
     };
-    this.users.onErasure(shutOut);
+    this.users.onErasure({ release: shutOut });
     this.users.onHandover(shutOut);
     this.jobs.schedule('auth.clean', '37 3 * * *', async () => {
       await this.sessions.clean();

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { IsNull } from 'typeorm';
 import type { Page, PageRequest } from '../../database/paging.js';
 import { GroupCommit, outcomeOf } from '../../database/group-commit.js';
 import { IdempotencyKeys, type Keyed } from '../../database/idempotency.js';
@@ -162,6 +163,11 @@ export class LedgerService {
     const accounts = await this.accounts.lockOwned(userId);
     if (accounts.some(({ balance }) => balance !== 0)) throw new AccountNotEmpty();
     for (const { id } of accounts) await this.accounts.update(id, { closedAt: new Date() });
+  }
+
+  /** Whether a user has no account that takes money. */
+  async isClosed(userId: string): Promise<boolean> {
+    return (await this.accounts.count({ userId, closedAt: IsNull() })) === 0;
   }
 
   private async assertOwn(field: string, accountId: string, by: Principal): Promise<Account> {

@@ -1,4 +1,5 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
+import { In } from 'typeorm';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { ForbiddenError } from '../../errors.js';
 import { assertMay, may, type Principal } from '../../permissions.js';
@@ -6,11 +7,14 @@ import { CatalogueService } from '../catalogue/index.js';
 import { LedgerService } from '../ledger/index.js';
 import { UsersService } from '../users/index.js';
 import { OrderJournal } from './order-journal.js';
-import type { Order } from './order.entity.js';
+import type { Order, OrderStatus } from './order.entity.js';
 import { OrdersUndelivered } from './orders.errors.js';
 import { OrdersRepository, ShipmentsRepository } from './orders.repository.js';
 import { PaymentsService } from './payments.service.js';
 import { Shipment } from './shipment.entity.js';
+
+/** What keeps a user, or is cancelled before one is erased. */
+const OPEN: readonly OrderStatus[] = ['pending', 'paid', 'shipped'];
 
 /** What becomes of an order once it is placed: it goes out, or it is given up. */
 @Injectable()
@@ -27,7 +31,10 @@ export class FulfilmentService implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.users.onErasure((userId, by) => this.release(userId, by));
+    this.users.onErasure({
+      release: (userId, by) => this.release(userId, by),
+      isReleased: (userId) => this.isReleased(userId),
+    });
   }
 
   /**
@@ -41,11 +48,11 @@ export class FulfilmentService implements OnModuleInit {
       assertMay(by, 'write', order.userId);
       const wasPaid = order.status === 'paid';
       if (wasPaid && !may(by, 'write')) throw new ForbiddenError('Ask the shop to cancel an order that is paid');
-      await this.journal.change(order, { by: by.id, reason }, () => {
+      await this.journal.change(order, { by: by.id, reason }, async () => {
         order.cancel();
+        await this.catalogue.putBack(order.items);
+        if (wasPaid) await this.payments.refundRest(order, reason, by);
       });
-      await this.catalogue.putBack(order.items);
-      if (wasPaid) await this.payments.refundRest(order, reason, by);
       return order;
     });
   }
@@ -83,10 +90,10 @@ export class FulfilmentService implements OnModuleInit {
     return this.unitOfWork.run(async () => {
       const order = await this.orders.lockIfFree(id);
       if (order?.isOverdue(now) !== true) return false;
-      await this.journal.change(order, { by: null, reason: 'Not paid in time' }, () => {
+      await this.journal.change(order, { by: null, reason: 'Not paid in time' }, async () => {
         order.cancel();
+        await this.catalogue.putBack(order.items);
       });
-      await this.catalogue.putBack(order.items);
       return true;
     });
   }
@@ -99,8 +106,10 @@ export class FulfilmentService implements OnModuleInit {
    */
   private async release(userId: string, by: Principal): Promise<void> {
     // Orders, then products, then accounts: the order in which everybody locks.
-    const open = await this.orders.lockOfUser(userId, ['pending', 'paid', 'shipped']);
+    const open = await this.orders.lockOfUser(userId, OPEN);
     if (open.some(({ status }) => status !== 'pending')) throw new OrdersUndelivered();
+    await this.catalogue.putBack(open.flatMap(({ items }) => items));
+    await this.ledger.close(userId);
     // Before the orders are cancelled for a reason that is not theirs.
     await this.journal.forgetReasons(userId);
     for (const order of open) {
@@ -109,7 +118,10 @@ export class FulfilmentService implements OnModuleInit {
       });
     }
     await this.journal.forget(userId);
-    await this.catalogue.putBack(open.flatMap(({ items }) => items));
-    await this.ledger.close(userId);
+  }
+
+  private async isReleased(userId: string): Promise<boolean> {
+    const isClosed = await this.ledger.isClosed(userId);
+    return isClosed && (await this.orders.count({ userId, status: In([...OPEN]) })) === 0;
   }
 }

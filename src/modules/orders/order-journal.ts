@@ -48,15 +48,19 @@ export class OrderJournal {
     );
   }
 
-  /** Lets `change` do its work on an order that is locked, and writes what became of it. */
-  async change(order: Order, cause: Cause, change: (order: Order) => void): Promise<void> {
+  /**
+   * Lets `change` do its work on an order that is locked, and writes what became of it. Products and accounts are locked in
+   * there: the history refers to who did it, and users come last in the order in which everybody locks.
+   */
+  async change<T>(order: Order, cause: Cause, change: () => T | Promise<T>): Promise<T> {
     const from = order.status;
-    change(order);
+    const result = await change();
     const { status, note, metadata, updatedAt, version } = order;
     await this.orders.update(order.id, { status, note, metadata, updatedAt, version });
     const moved = status !== from && status !== 'pending';
     if (moved) await this.changes.create(StatusChange.of(order, from, cause.by, cause.reason ?? null));
     await this.events.record(moved ? EVENTS[status] : 'order.updated', order, toOrder(order));
+    return result;
   }
 
   /** Blanks why a user, who is being erased, did what they did to their orders. */

@@ -27,15 +27,12 @@ export class PaymentsService {
     return this.unitOfWork.run(async () => {
       const order = await this.journal.lock(orderId);
       if (order.userId !== by.id) throw new ForbiddenError('Only its owner can pay an order');
-      await this.journal.change(order, { by: by.id }, () => {
+      return this.journal.change(order, { by: by.id }, async () => {
         order.pay();
+        const { total: amount, currency } = order;
+        const { id: transferId } = await this.ledger.pay({ accountId, amount, currency }, by);
+        return this.payments.create(Payment.of({ orderId, transferId, amount, currency }));
       });
-      const {
-        amount,
-        currency,
-        id: transferId,
-      } = await this.ledger.pay({ accountId, amount: order.total, currency: order.currency }, by);
-      return this.payments.create(Payment.of({ orderId, transferId, amount, currency }));
     });
   }
 
@@ -49,11 +46,11 @@ export class PaymentsService {
       const order = await this.journal.lock(orderId);
       const { payment, left } = await this.accountOf(order);
       const { amount = left, reason } = given;
-      await this.journal.change(order, { by: by.id, reason }, () => {
+      return this.journal.change(order, { by: by.id, reason }, () => {
         order.refund(amount, left);
+        if (payment === undefined) throw new Error(`Order ${order.number} is paid without a payment`);
+        return this.giveBack(payment, amount, reason, by);
       });
-      if (payment === undefined) throw new Error(`Order ${order.number} is paid without a payment`);
-      return this.giveBack(payment, amount, reason, by);
     });
   }
 

@@ -66,10 +66,9 @@ export class UsersRepository extends Repository<User> {
     return user?.erasedAt === null ? user : null;
   }
 
-  /** Held so that nothing new can be begun for them meanwhile: a foreign key to the row waits, too. */
-  async lockToErase(id: string): Promise<User | null> {
-    const user = await (await this.manager()).findOne(User, { where: { id }, lock: { mode: 'pessimistic_write' } });
-    return user?.erasedAt === null ? user : null;
+  /** Waits for whoever refers to this user by a foreign key in a transaction that is open, and lets nobody begin to. */
+  async holdOff(id: string): Promise<void> {
+    await this.query(`SELECT FROM users WHERE id = $1 FOR UPDATE`, [id]);
   }
 
   async findByEmail(email: string): Promise<User | null> {
@@ -153,7 +152,9 @@ export class UsersRepository extends Repository<User> {
 
   /** Locks every admin, in one order, so that two requests can not each take away the other's last one. */
   async lockAdmins(): Promise<string[]> {
-    const rows = await this.query<{ id: string }>(`SELECT id FROM users WHERE role = 'admin' ORDER BY id FOR UPDATE`);
+    const rows = await this.query<{ id: string }>(
+      `SELECT id FROM users WHERE role = 'admin' ORDER BY id FOR NO KEY UPDATE`,
+    );
     return rows.map(({ id }) => id);
   }
 

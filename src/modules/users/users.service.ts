@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Page, PageRequest } from '../../database/paging.js';
 import { IdempotencyKeys } from '../../database/idempotency.js';
-import { UnitOfWork } from '../../database/unit-of-work.js';
+import { Overtaken, UnitOfWork } from '../../database/unit-of-work.js';
 import { ForbiddenError, ValidationError } from '../../errors.js';
 import { Guesses } from '../../limits/guesses.js';
 import { assertMay, may, type Principal, type Role } from '../../permissions.js';
@@ -29,8 +29,13 @@ export interface UserChanges {
   currentPassword?: string;
 }
 
-/** Something that has to be released, or forbids it by throwing, before a user is erased; in the same transaction. */
-export type BeforeErasure = (userId: string, by: Principal) => Promise<void>;
+/** What a module has to do with it that a user is erased, in the same transaction. */
+export interface BeforeErasure {
+  /** Releases what is theirs, or forbids it by throwing. */
+  release(userId: string, by: Principal): Promise<void>;
+  /** Whether nothing has come since, which somebody had begun before. */
+  isReleased?(userId: string): Promise<boolean>;
+}
 
 /** Follows, in the same transaction, when what somebody's access tokens say of their rights is no longer so. */
 export type OnRightsChange = (user: Pick<User, 'id' | 'rightsVersion'>) => Promise<void>;
@@ -135,12 +140,18 @@ export class UsersService {
   async delete(id: string, by: Principal, check: VersionCheck = anyVersion): Promise<void> {
     await this.unitOfWork.run(async () => {
       const admins = await this.users.lockAdmins();
-      const user = await this.users.lockToErase(id);
+      const user = await this.users.lockById(id);
       if (user === null) throw new UserNotFound();
       assertMay(by, 'admin', id);
       check(user.version);
       if (user.role === 'admin') this.assertNotLast(admins, id);
-      for (const hook of this.beforeErasure) await hook(id, by);
+      for (const hook of this.beforeErasure) await hook.release(id, by);
+      // Users come last in the order in which everybody locks: who has begun something for this one holds a product or
+      // an account that had to be released, and refers to the user then.
+      await this.users.holdOff(id);
+      for (const hook of this.beforeErasure) {
+        if ((await hook.isReleased?.(id)) === false) throw new Overtaken();
+      }
       await this.idempotency.forget(id, user.email ?? '');
       user.erase();
       await this.save(user, 'user.deleted');
