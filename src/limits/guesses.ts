@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import { Config } from '../config.js';
 import { emailKeyOf } from '../email-key.js';
@@ -17,15 +18,18 @@ interface Guesser {
   ip: string | null;
 }
 
+/** How long somebody waits for others to be judged: only a process that died in the middle takes longer. */
+const PATIENCE_MS = 15_000;
+/** About as long as it takes to judge one. */
+const PAUSE_MS = 50;
+
 /**
  * Lets so many guesses at passwords go wrong in a window, and no more, however many come at once: each takes its place
  * before the password is hashed, and gives it back unless it was wrong. Who finds the places taken by guesses that are
- * still being judged waits for the judgement, so that many right ones at once are all let in.
+ * still being judged, on whichever replica, waits for the judgement, so that many right ones at once are all let in.
  */
 @Injectable()
 export class Guesses {
-  private readonly underJudgement = new Map<string, Set<Promise<unknown>>>();
-
   constructor(
     private readonly limiter: Limiter,
     private readonly config: Config,
@@ -62,16 +66,12 @@ export class Guesses {
     otherwise: (full: readonly Place[]) => Promise<readonly Place[] | undefined> = () => Promise.resolve(undefined),
   ): Promise<T> {
     if (this.config.rateLimit.login === 0) return judge();
-    for (;;) {
+    for (const deadline = performance.now() + PATIENCE_MS; ; await sleep(PAUSE_MS * (0.5 + Math.random()))) {
       const taken = await this.limiter.take(places);
-      if (taken.taken) return this.settle(places, judge, () => this.limiter.giveBack(taken));
+      if (taken.taken) return this.run(places, judge, () => this.limiter.giveBack(taken));
 
       const full = taken.standings.filter(isFull).map(({ place }) => place);
-      const open = full.flatMap(({ key }) => [...(this.underJudgement.get(key) ?? [])]);
-      if (open.length > 0) {
-        await Promise.race(open);
-        continue;
-      }
+      if (performance.now() < deadline && !(await this.areJudged(full))) continue;
       const others = await otherwise(full);
       if (others !== undefined) return this.judge(others, judge);
       this.metrics.countRefusal('login');
@@ -79,37 +79,32 @@ export class Guesses {
     }
   }
 
-  private async settle<T>(
-    places: readonly Place[],
-    judge: () => Promise<T>,
-    giveBack: () => Promise<void>,
-  ): Promise<T> {
-    const work = this.run(judge, giveBack);
-    const settled = work.catch(() => undefined);
-    for (const { key } of places) this.watch(key, settled);
-    return work;
-  }
-
-  private async run<T>(judge: () => Promise<T>, giveBack: () => Promise<void>): Promise<T> {
+  private async run<T>(places: readonly Place[], judge: () => Promise<T>, giveBack: () => Promise<void>): Promise<T> {
     try {
       const result = await judge();
       await giveBack();
       return result;
     } catch (error) {
-      if (!(error instanceof DomainError && error.code === 'INVALID_CREDENTIALS')) await giveBack();
+      if (error instanceof DomainError && error.code === 'INVALID_CREDENTIALS') await this.noteWrong(places);
+      else await giveBack();
       throw error;
     }
   }
 
-  private watch(key: string, settled: Promise<unknown>): void {
-    const open = this.underJudgement.get(key) ?? new Set();
-    this.underJudgement.set(key, open.add(settled));
-    void settled.then(() => {
-      open.delete(settled);
-      if (open.size === 0 && this.underJudgement.get(key) === open) this.underJudgement.delete(key);
-    });
+  /** One more may have gone wrong than there are places: the first of them was noted a little after it took its own. */
+  private async noteWrong(places: readonly Place[]): Promise<void> {
+    await this.limiter.take(places.map(({ key, limit }) => ({ key: wrongOf(key), limit: limit + 1 })));
+  }
+
+  /** Whether as many have been found wrong as there are places. */
+  private async areJudged(full: readonly Place[]): Promise<boolean> {
+    // Where there is no place at all, none is taken.
+    const { standings } = await this.limiter.take(full.map(({ key }) => ({ key: wrongOf(key), limit: 0 })));
+    return standings.some(({ used }, at) => used >= (full[at]?.limit ?? 0));
   }
 }
+
+const wrongOf = (key: string): string => `${key}:wrong`;
 
 /** Two spellings of one address are one; and nobody reads in Redis who has been trying to log in. */
 function fingerprint(email: string): string {

@@ -1,5 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Answer, type App, cloneDatabase, dropDatabase, failureOf, JWT_SECRET, startApp } from '../app.js';
+import {
+  type Answer,
+  type App,
+  cloneDatabase,
+  dropDatabase,
+  failureOf,
+  JWT_SECRET,
+  PASSWORD,
+  startApp,
+} from '../app.js';
 import { planted } from '../environment.js';
 import { describeWithRedis, RedisServer } from '../redis.js';
 import { Server } from '../server.js';
@@ -106,6 +115,20 @@ describeWithRedis('two replicas with one Redis', () => {
     const statuses = limited.map(({ status }) => status);
     expect(statuses.filter((status) => status === 401)).toHaveLength(5);
     expect(statuses.filter((status) => status === 429)).toHaveLength(195);
+  });
+
+  it('let all of the right ones in that come at once, where four wrong ones have been before', async () => {
+    const { user } = await apps[0]!.register('Rita');
+    const login = (i: number, password: string) =>
+      (i % 2 ? one() : two()).post('/auth/login', { email: user.email, password }, from('192.0.2.77'));
+    for (let i = 0; i < 4; i++) expect((await login(i, 'Wrong-Horse-1')).status).toBe(401);
+    const answers = await Promise.all(Array.from({ length: 8 }, (_, i) => login(i, PASSWORD)));
+    expect(answers.map(({ status }) => status)).toEqual(Array(8).fill(200));
+    expect((await login(0, 'Wrong-Horse-1')).status).toBe(401);
+    const began = performance.now();
+    expect(failureOf(await login(1, PASSWORD))).toBe('429 RATE_LIMITED');
+    // Nobody is waited for once all have been judged.
+    expect(performance.now() - began).toBeLessThan(5000);
   });
 
   it('keep little of it in Redis, nothing that names anybody, and nothing for longer than the window', async () => {
