@@ -6,7 +6,7 @@ import type { Logger } from 'pino';
 import type { DataSource } from 'typeorm';
 import { Config } from './config.js';
 import { DatabaseModule } from './database/database.module.js';
-import { CursorKey } from './database/paging.js';
+import { CursorKeys } from './database/paging.js';
 import { AuthenticationGuard } from './http/authentication.guard.js';
 import { AuthorizationGuard } from './http/authorization.guard.js';
 import { EnvelopeInterceptor } from './http/envelope.interceptor.js';
@@ -40,7 +40,7 @@ export interface Foundations {
   config: Config;
   logger: Logger;
   dataSource: DataSource;
-  cursorKey: CursorKey;
+  cursorKeys: CursorKeys;
   redis: Redis;
   metrics: Metrics;
 }
@@ -68,7 +68,7 @@ class FoundationsModule {}
 
 @Module({})
 export class AppModule {
-  static on({ config, logger, dataSource, cursorKey, redis, metrics }: Foundations): DynamicModule {
+  static on({ config, logger, dataSource, cursorKeys, redis, metrics }: Foundations): DynamicModule {
     const values: Provider[] = [
       { provide: Config, useValue: config },
       { provide: LOGGER, useValue: logger },
@@ -79,7 +79,7 @@ export class AppModule {
       module: AppModule,
       imports: [
         { module: FoundationsModule, providers: values, exports: values },
-        DatabaseModule.over(dataSource, cursorKey),
+        DatabaseModule.over(dataSource, cursorKeys),
         SignalsModule,
         ThrottlerModule.forRoot(rateLimits(config)),
         LimitsModule,
@@ -106,7 +106,7 @@ export class AppModule {
       config: config.with({ admin: undefined }),
       logger,
       dataSource,
-      cursorKey: new CursorKey(randomBytes(32)),
+      cursorKeys: new CursorKeys([randomBytes(32)]),
       redis: new Redis(undefined, logger),
       metrics: new Metrics(),
     });

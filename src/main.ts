@@ -12,7 +12,7 @@ import { type Config, ConfigError, readConfig } from './config.js';
 import { connect } from './database/connect.js';
 import { poolOf } from './database/data-source.js';
 import { prepareSchema } from './database/migrate.js';
-import { CursorKey } from './database/paging.js';
+import { CursorKeys } from './database/paging.js';
 import { fillIn } from './development.js';
 import { Drain } from './http/drain.js';
 import { ErrorFilter } from './http/error.filter.js';
@@ -121,12 +121,15 @@ interface Parts {
   drain: Drain;
 }
 
+const cursorKeyOf = (secret: Buffer): Buffer => Buffer.from(hkdfSync('sha256', secret, '', 'stoa cursors', 32));
+
 async function createApp(parts: Parts): Promise<NestFastifyApplication> {
   const { config, logger, dataSource, redis, metrics, drain } = parts;
   interceptOnce();
-  const cursorKey = new CursorKey(Buffer.from(hkdfSync('sha256', secretsOf(config)[0], '', 'stoa cursors', 32)));
+  const [secret, ...former] = secretsOf(config);
+  const cursorKeys = new CursorKeys([cursorKeyOf(secret), ...former.map(cursorKeyOf)]);
   const app: NestFastifyApplication = await NestFactory.create<NestFastifyApplication>(
-    AppModule.on({ config, logger, dataSource, cursorKey, redis, metrics }),
+    AppModule.on({ config, logger, dataSource, cursorKeys, redis, metrics }),
     createAdapter({ config, logger, metrics, drain, pool: poolOf(dataSource), failures: () => app.get(ErrorFilter) }),
     { logger: new NestLogger(logger), bodyParser: false, abortOnError: false },
   );

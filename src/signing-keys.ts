@@ -26,7 +26,7 @@ export function readPrivateKey(text: string): KeyObject | undefined {
 export function readPreviousKeys(text: string): KeyObject[] | undefined {
   const whole = withLineBreaks(text);
   const pems = [...whole.matchAll(PEM)].map(([pem, label = '']) =>
-    attempt(() => createPublicKey(label.includes('PRIVATE') ? createPrivateKey(pem) : pem)),
+    attempt(() => (label.includes('PRIVATE') ? createPrivateKey(pem) : createPublicKey(pem))),
   );
   const secrets = whole
     .replace(PEM, ',')
@@ -46,12 +46,15 @@ export function secretsOf(keys: {
 }): [Buffer, ...Buffer[]] {
   const [current, ...others] = [
     ...(keys.jwtSecret === undefined ? [] : [Buffer.from(keys.jwtSecret)]),
-    ...(keys.jwtPrivateKey === undefined ? [] : [keys.jwtPrivateKey.export({ format: 'der', type: 'pkcs8' })]),
-    ...keys.jwtPreviousKeys.filter(({ type }) => type === 'secret').map((key) => key.export()),
+    ...(keys.jwtPrivateKey === undefined ? [] : [secretOf(keys.jwtPrivateKey)]),
+    ...keys.jwtPreviousKeys.filter(({ type }) => type !== 'public').map(secretOf),
   ];
   if (current === undefined) throw new Error('There is no key to sign with');
   return [current, ...others];
 }
+
+const secretOf = (key: KeyObject): Buffer =>
+  key.type === 'private' ? key.export({ format: 'der', type: 'pkcs8' }) : key.export();
 
 const withLineBreaks = (text: string): string => text.replaceAll('\\n', '\n');
 

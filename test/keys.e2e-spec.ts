@@ -8,7 +8,7 @@ import {
   verify,
 } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Answer, type App, dataOf, failureOf, JWT_SECRET, startApp } from './app.js';
+import { type Answer, type App, dataOf, failureOf, JWT_SECRET, PASSWORD, startApp } from './app.js';
 import { Server } from './server.js';
 
 const pem = {
@@ -84,6 +84,40 @@ describe('the keys of tokens', () => {
     expect(keys.map(({ kty }) => kty)).toEqual(['RSA', 'EC']);
     for (const each of keys) for (const secret of ['d', 'p', 'q', 'k']) expect(each).not.toHaveProperty(secret);
     dataOf(await me(third.accessToken));
+  });
+
+  it('from one to another and another: cursors go on, and idempotency keys find their answers', async () => {
+    await restart();
+    const product = await app.product({ stock: 5 });
+    await app.product();
+    const ann = await app.register();
+    const order = { items: [{ productId: product.id, quantity: 1 }] };
+    const guest = { user: { email: 'guest.of.rotation@example.com', name: 'Gil', password: PASSWORD }, order };
+    const key = { 'Idempotency-Key': 'before-the-rotation' };
+    const placed = dataOf(await ann.post('/orders', order, key), 201);
+    const checkedOut = dataOf(await app.anonymous.post('/checkouts', guest, key), 201).order;
+    const { nextCursor } = (await app.anonymous.get('/products?limit=1')).body.meta.pagination;
+    const page = dataOf(await app.anonymous.get(`/products?limit=1&cursor=${nextCursor}`));
+
+    const rotations: Record<string, string>[] = [
+      { JWT_SECRET: 'another-secret-of-forty-characters-or-so', JWT_PREVIOUS_KEYS: JWT_SECRET },
+      { JWT_SECRET: '', JWT_PRIVATE_KEY: ec.privateKey, JWT_PREVIOUS_KEYS: JWT_SECRET },
+      { JWT_SECRET: '', JWT_PRIVATE_KEY: rsa.privateKey, JWT_PREVIOUS_KEYS: `${ec.privateKey},${JWT_SECRET}` },
+    ];
+    for (const keys of rotations) {
+      await restart(keys);
+      expect(dataOf(await app.anonymous.get(`/products?limit=1&cursor=${nextCursor}`))).toEqual(page);
+      const again = await app.as(ann.token!).post('/orders', order, key);
+      expect([again.status, again.headers.get('idempotency-replayed'), again.body.data.id]).toEqual([
+        201,
+        'true',
+        placed.id,
+      ]);
+      const other = await app.as(ann.token!).post('/orders', { ...order, note: 'Another' }, key);
+      expect(failureOf(other)).toBe('422 IDEMPOTENCY_KEY_REUSED');
+      const guestAgain = await app.anonymous.post('/checkouts', guest, key);
+      expect([guestAgain.status, guestAgain.body.data?.order.id]).toEqual([201, checkedOut.id]);
+    }
   });
 
   it('one that is not among ours any more is nobody’s', async () => {

@@ -4,7 +4,7 @@ import { Injectable, type OnApplicationBootstrap, type OnModuleDestroy } from '@
 import { DataSource, type EntityManager } from 'typeorm';
 import { emailKeyOf } from '../email-key.js';
 import { ConflictError, type ErrorCode, MalformedError, ValidationError } from '../errors.js';
-import { CursorKey } from './paging.js';
+import { CursorKeys } from './paging.js';
 import { type Query, UnitOfWork } from './unit-of-work.js';
 
 const RETENTION = `interval '24 hours'`;
@@ -37,9 +37,11 @@ export class IdempotencyInProgress extends ConflictError {
   }
 }
 
-/** A request that must have its effect once. The key means something only to whom `scope` stands for. */
+/** A request that must have its effect once. The key means something only to whom the scope stands for. */
 export interface KeyedRequest {
   scope: string;
+  /** What stood for the same before a secret was replaced. */
+  formerScopes: readonly string[];
   key: string;
   method: string;
   path: string;
@@ -91,24 +93,26 @@ export interface Keyed<T> {
 export class IdempotencyKeys implements OnApplicationBootstrap, OnModuleDestroy {
   /** The requests of this process that are being worked on, by scope and key, and what they will have answered. */
   private readonly running = new Map<string, Promise<Recorded | undefined>>();
-  private readonly secret: KeyObject;
+  private readonly secrets: readonly KeyObject[];
   private cleaning: NodeJS.Timeout | undefined;
 
   constructor(
     private readonly dataSource: DataSource,
     private readonly unitOfWork: UnitOfWork,
-    { key }: CursorKey,
+    { all }: CursorKeys,
   ) {
-    this.secret = createSecretKey(createHmac('sha256', key).update('stoa idempotency keys').digest());
+    this.secrets = all.map((key) =>
+      createSecretKey(createHmac('sha256', key).update('stoa idempotency keys').digest()),
+    );
   }
 
   static scopeOfUser(id: string): string {
     return `user:${id}`;
   }
 
-  /** For somebody who is not a user yet. */
-  scopeOfEmail(email: string): string {
-    return `email:${this.digest(emailKeyOf(email)).toString('base64url')}`;
+  /** For somebody who is not a user yet; that of the current secret first. */
+  scopesOfEmail(email: string): string[] {
+    return this.secrets.map((secret) => `email:${digest(secret, emailKeyOf(email)).toString('base64url')}`);
   }
 
   /**
@@ -173,13 +177,13 @@ export class IdempotencyKeys implements OnApplicationBootstrap, OnModuleDestroy 
     attempt: (fingerprint: Buffer, deadline: number) => Promise<{ recorded: Recorded; isFirst: boolean }>,
   ): Promise<KeyedAnswer | undefined> {
     const name = nameOf(request.scope, request.key);
-    const fingerprint = this.digest(request.method, request.path, request.body);
+    const [fingerprint, ...former] = this.fingerprintsOf(request);
     const deadline = performance.now() + WAIT_MS;
 
     // Those of this process wait here for each other, so that at most one of them troubles the database.
     for (let current; (current = this.running.get(name)) !== undefined;) {
       const recorded = await Promise.race([current, until(deadline)]);
-      if (recorded !== undefined) return sameOrThrow(recorded, fingerprint);
+      if (recorded !== undefined) return sameOrThrow(recorded, fingerprint, ...former);
       if (performance.now() >= deadline) throw new IdempotencyInProgress();
     }
 
@@ -189,7 +193,7 @@ export class IdempotencyKeys implements OnApplicationBootstrap, OnModuleDestroy 
     try {
       const { recorded, isFirst } = await attempt(fingerprint, deadline);
       outcome = recorded;
-      return isFirst ? undefined : sameOrThrow(recorded, fingerprint);
+      return isFirst ? undefined : sameOrThrow(recorded, fingerprint, ...former);
     } finally {
       this.running.delete(name);
       settle(outcome);
@@ -204,7 +208,9 @@ export class IdempotencyKeys implements OnApplicationBootstrap, OnModuleDestroy 
     const manager = await this.unitOfWork.manager();
     // Nobody can come as this user again. But whoever is not logged in can come with this email.
     await manager.query(`DELETE FROM idempotency_keys WHERE scope = $1`, [IdempotencyKeys.scopeOfUser(userId)]);
-    await manager.query(`UPDATE idempotency_keys SET body = 'null' WHERE scope = $1`, [this.scopeOfEmail(email)]);
+    await manager.query(`UPDATE idempotency_keys SET body = 'null' WHERE scope = ANY ($1)`, [
+      this.scopesOfEmail(email),
+    ]);
     await manager.query(`UPDATE idempotency_keys SET body = 'null' WHERE location = $1 AND location LIKE '/users/%'`, [
       `/users/${userId}`,
     ]);
@@ -295,15 +301,22 @@ export class IdempotencyKeys implements OnApplicationBootstrap, OnModuleDestroy 
     }
   }
 
-  /**
-   * Keyed, because bodies hold passwords: a bare hash of one would be quicker to try them against than the hash that
-   * is made to be slow.
-   */
-  private digest(...parts: (string | Uint8Array)[]): Buffer {
-    const hmac = createHmac('sha256', this.secret);
-    for (const part of parts) hmac.update(`${Buffer.byteLength(part)}:`).update(part);
-    return hmac.digest();
+  /** That of the current secret first. */
+  private fingerprintsOf({ method, path, body }: KeyedRequest): [Buffer, ...Buffer[]] {
+    const [current, ...former] = this.secrets.map((secret) => digest(secret, method, path, body));
+    if (current === undefined) throw new Error('There is no secret');
+    return [current, ...former];
   }
+}
+
+/**
+ * Keyed, because bodies hold passwords: a bare hash of one would be quicker to try them against than the hash that is made
+ * to be slow.
+ */
+function digest(secret: KeyObject, ...parts: (string | Uint8Array)[]): Buffer {
+  const hmac = createHmac('sha256', secret);
+  for (const part of parts) hmac.update(`${Buffer.byteLength(part)}:`).update(part);
+  return hmac.digest();
 }
 
 /** Another process is at it. Asking again and again holds no connection, which waiting for its lock would. */
@@ -317,8 +330,8 @@ const nameOf = (scope: string, key: string): string => `${scope} ${key}`;
 const until = (deadline: number): Promise<undefined> =>
   sleep(Math.max(0, deadline - performance.now()), undefined, { ref: false });
 
-function sameOrThrow({ fingerprint, answer }: Recorded, expected: Buffer): KeyedAnswer {
-  if (!fingerprint.equals(expected)) throw new IdempotencyKeyReused();
+function sameOrThrow({ fingerprint, answer }: Recorded, ...expected: readonly Buffer[]): KeyedAnswer {
+  if (!expected.some((each) => each.equals(fingerprint))) throw new IdempotencyKeyReused();
   return answer;
 }
 
@@ -332,11 +345,11 @@ async function claimWith(query: Query, claims: readonly Claim[]): Promise<Map<Cl
   return new Map(claims.flatMap((claim, index) => (rows[index]?.isFree === true ? [] : [[claim, claim.taken()]])));
 }
 
-async function find(manager: EntityManager, { scope, key }: KeyedRequest): Promise<Recorded | undefined> {
+async function find(manager: EntityManager, { scope, formerScopes, key }: KeyedRequest): Promise<Recorded | undefined> {
   const rows: (KeyedAnswer & { fingerprint: Buffer })[] = await manager.query(
     `SELECT fingerprint, status, location, body FROM idempotency_keys
-      WHERE scope = $1 AND key = $2 AND created_at > now() - ${RETENTION}`,
-    [scope, key],
+      WHERE scope = ANY ($1) AND key = $2 AND created_at > now() - ${RETENTION}`,
+    [[scope, ...formerScopes], key],
   );
   return rows.map(({ fingerprint, ...answer }) => ({ fingerprint, answer }))[0];
 }

@@ -88,13 +88,14 @@ export class InvalidCursor extends MalformedError {
   }
 }
 
-/** The secret that cursors are signed with, the same on every replica. */
-export class CursorKey {
-  /** As an object, which takes a fifth of the time that the bytes would take for each signature. */
-  readonly key: KeyObject;
+/** The secrets that cursors are signed with, the same on every replica: one signs, it and those of the past are good. */
+export class CursorKeys {
+  /** As objects, which take a fifth of the time that the bytes would take for each signature. */
+  readonly all: readonly [KeyObject, ...KeyObject[]];
 
-  constructor(secret: Buffer) {
-    this.key = createSecretKey(secret);
+  /** @param secrets the current one first */
+  constructor([current, ...former]: readonly [Buffer, ...Buffer[]]) {
+    this.all = [createSecretKey(current), ...former.map((secret) => createSecretKey(secret))];
   }
 }
 
@@ -105,7 +106,7 @@ export class CursorKey {
  */
 @Injectable()
 export class Pager {
-  constructor(private readonly key: CursorKey) {}
+  constructor(private readonly keys: CursorKeys) {}
 
   /**
    * @param scope everything else that the cursor is bound to: the filters, and who asks
@@ -207,7 +208,7 @@ export class Pager {
 
   private seal(content: Content, binding: string): string {
     const payload = Buffer.from(JSON.stringify(content));
-    return Buffer.concat([this.tag(payload, binding), payload]).toString('base64url');
+    return Buffer.concat([tagOf(this.keys.all[0], payload, binding), payload]).toString('base64url');
   }
 
   private open(cursor: string, binding: string): Content {
@@ -216,17 +217,18 @@ export class Pager {
     const payload = bytes.subarray(TAG_BYTES);
     // Node's decoder skips what is not base64url: only the one spelling that we gave out is ours.
     const ours = bytes.toString('base64url') === cursor && tag.length === TAG_BYTES;
-    if (!ours || !timingSafeEqual(tag, this.tag(payload, binding))) throw new InvalidCursor();
+    if (!ours || !this.keys.all.some((key) => timingSafeEqual(tag, tagOf(key, payload, binding))))
+      throw new InvalidCursor();
     return JSON.parse(payload.toString()) as Content;
-  }
-
-  private tag(payload: Buffer, binding: string): Buffer {
-    const mac = createHmac('sha256', this.key.key).update(`${binding.length}:${binding}`);
-    return mac.update(payload).digest().subarray(0, TAG_BYTES);
   }
 }
 
 const TAG_BYTES = 16;
+
+function tagOf(key: KeyObject, payload: Buffer, binding: string): Buffer {
+  const mac = createHmac('sha256', key).update(`${binding.length}:${binding}`);
+  return mac.update(payload).digest().subarray(0, TAG_BYTES);
+}
 
 /**
  * Whether a page is asked for as programs do, and with none of these filters, so that its statement may be prepared. With any

@@ -12,6 +12,7 @@ import {
   InvalidIdempotencyKey,
   type Keyed,
   type KeyedAnswer,
+  type KeyedRequest,
 } from '../database/idempotency.js';
 import { RawBody } from './body.js';
 import { Created } from './created.js';
@@ -50,16 +51,21 @@ export class IdempotencyInterceptor implements NestInterceptor {
     if (request.method !== 'POST') return next.handle();
     const given = request.raw.headersDistinct['idempotency-key'];
     if (given === undefined) return next.handle();
-    const scope = this.scopeOf(request, context);
-    return scope === undefined ? next.handle() : from(this.once(scope, keyOf(given), context, next));
+    const [scope, ...formerScopes] = this.scopesOf(request, context);
+    if (scope === undefined) return next.handle();
+    return from(this.once({ scope, formerScopes, key: keyOf(given) }, context, next));
   }
 
-  private async once(scope: string, key: string, context: ExecutionContext, next: CallHandler): Promise<unknown> {
+  private async once(
+    key: Pick<KeyedRequest, 'scope' | 'formerScopes' | 'key'>,
+    context: ExecutionContext,
+    next: CallHandler,
+  ): Promise<unknown> {
     const request = context.switchToHttp().getRequest<Request>();
     const reply = context.switchToHttp().getResponse<Reply>();
     const isShared = policyOf(context).sharesTransaction === true;
     const { body, method, url: path } = request;
-    const keyed = { scope, key, method, path, body: body instanceof RawBody ? body.bytes : new Uint8Array() };
+    const keyed = { ...key, method, path, body: body instanceof RawBody ? body.bytes : new Uint8Array() };
     let result: unknown;
     const handle = async (claim?: Claim) => {
       request.claim = claim;
@@ -70,16 +76,19 @@ export class IdempotencyInterceptor implements NestInterceptor {
     return replayed === undefined ? result : new Replay(replayed);
   }
 
-  /** Whose key it is; `undefined` where nobody has one, as on public routes and for bodies that are refused anyway. */
-  private scopeOf({ user, body }: Request, context: ExecutionContext): string | undefined {
+  /**
+   * Whose key it is, and what stood for them before; nothing where nobody has one, as on public routes and for bodies that
+   * are refused anyway.
+   */
+  private scopesOf({ user, body }: Request, context: ExecutionContext): string[] {
     const emailOf = policyOf(context).keyedBy;
-    if (emailOf === undefined) return user && IdempotencyKeys.scopeOfUser(user.id);
-    if (!(body instanceof RawBody)) return undefined;
+    if (emailOf === undefined) return user ? [IdempotencyKeys.scopeOfUser(user.id)] : [];
+    if (!(body instanceof RawBody)) return [];
     try {
       const email = emailOf(body.parse());
-      return typeof email === 'string' ? this.keys.scopeOfEmail(email) : undefined;
+      return typeof email === 'string' ? this.keys.scopesOfEmail(email) : [];
     } catch {
-      return undefined;
+      return [];
     }
   }
 }
