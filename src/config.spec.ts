@@ -136,6 +136,14 @@ describe('the configuration', () => {
     expect(faults.join('\n')).not.toMatch(/hunter|3000x/);
   });
 
+  it('takes no password for the first admin that everybody tries first, in production', () => {
+    const admin = { ADMIN_EMAIL: 'admin@example.com', ADMIN_PASSWORD: 'Password1' };
+    expect(faultsOf({ ...PRODUCTION, ...admin })).toEqual([
+      'ADMIN_PASSWORD is one of the most common passwords, which are the first to be guessed',
+    ]);
+    expect(faultsOf(admin)).toEqual([]);
+  });
+
   it.each(['1e3', '-1', '0x10', '3.5', ' 1', '65536', '99999999999'])('refuses %p as a port', (PORT) => {
     expect(faultsOf({ PORT })).toEqual(['PORT must be a whole number from 0 to 65535']);
   });

@@ -9,3 +9,7 @@ export const emailKeyOf = (email: string): string =>
     .split('ı')
     .map((part) => part.toLowerCase().toUpperCase().toLowerCase())
     .join('ı');
+
+/** Whether two spellings of one address surely are one mailbox: what differs is only the case of its letters. */
+export const isSameMailbox = (one: string, other: string): boolean =>
+  one.normalize('NFC').toLowerCase() === other.normalize('NFC').toLowerCase();

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import bcrypt from 'bcrypt';
 import { type Answer, type App, dataOf, failureOf, fieldsOf, PASSWORD, startApp, type UserClient } from './app.js';
@@ -220,6 +220,24 @@ describe('accounts', () => {
       await mailTo(app, ann.user.email, 'email-changed');
       expect((await verify(await linkIn(app, email, 'verify-email'))).status).toBe(204);
       expect(dataOf(await ann.get('/users/me')).emailVerified).toBe(true);
+    });
+
+    it.each([
+      ['in its case', 'Weiss', 'WEISS', true],
+      ['in letters that only count as the same', 'weiß', 'weiss', false],
+    ])('that is changed %s is another mailbox or not', async (_, former, later, isSame) => {
+      const [name, domain] = [randomUUID(), 'example.com'];
+      const body = { email: `${former}.${name}@${domain}`, name: 'Ann Archer', password: PASSWORD };
+      const tokens = dataOf(await app.anonymous.post('/auth/register', body), 201);
+      const ann = app.as(tokens.accessToken);
+      expect((await verify(await linkIn(app, body.email, 'welcome'))).status).toBe(204);
+      const email = `${later}.${name}@${domain}`;
+      const changed = dataOf(await ann.patch(`/users/${tokens.user.id}`, { email, currentPassword: PASSWORD }));
+      expect(changed).toMatchObject({ email, emailVerified: isSame });
+      if (!isSame) {
+        await mailTo(app, body.email, 'email-changed');
+        expect((await verify(await linkIn(app, email, 'verify-email'))).status).toBe(204);
+      }
     });
 
     it('is not verified by a link that was mailed to another', async () => {

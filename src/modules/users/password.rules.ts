@@ -2,7 +2,7 @@ import { applyDecorators } from '@nestjs/common';
 import { ApiProperty } from '@nestjs/swagger';
 import { IsString, Matches, ValidateBy } from 'class-validator';
 import { Text } from '../../http/fields.js';
-import { isCommonPassword } from './common-passwords.js';
+import { isCommonPassword } from '../../common-passwords.js';
 
 /** The rules for a password that is being set. One that is being checked is only compared. */
 export const NewPassword = () =>

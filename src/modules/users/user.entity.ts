@@ -1,6 +1,6 @@
 import { Check, Column, Entity, Index, PrimaryColumn, Unique } from 'typeorm';
 import { v7 as uuid } from 'uuid';
-import { emailKeyOf } from '../../email-key.js';
+import { emailKeyOf, isSameMailbox } from '../../email-key.js';
 import type { Role } from '../../permissions.js';
 
 /** Who somebody is, to others. */
@@ -87,7 +87,7 @@ export class User {
   /** A new address has to be verified anew. */
   changeEmail(email: string): void {
     if (email === this.email) return;
-    if (emailKeyOf(email) !== this.emailKey) this.emailVerified = false;
+    if (!isSameMailbox(email, this.email ?? '')) this.emailVerified = false;
     this.email = email;
     this.emailKey = emailKeyOf(email);
   }

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import type { Page, PageRequest } from '../../database/paging.js';
 import { IdempotencyKeys } from '../../database/idempotency.js';
 import { Overtaken, UnitOfWork } from '../../database/unit-of-work.js';
+import { isSameMailbox } from '../../email-key.js';
 import { ForbiddenError, ValidationError } from '../../errors.js';
 import { Guesses } from '../../limits/guesses.js';
 import { assertMay, may, type Principal, type Role } from '../../permissions.js';
@@ -120,13 +121,14 @@ export class UsersService {
       check(user.version);
       if (user.role === 'admin' && changes.role !== undefined && changes.role !== 'admin')
         this.assertNotLast(admins, id);
-      const former = { email: user.email ?? '', key: user.emailKey, rightsVersion: user.rightsVersion };
+      const former = { email: user.email ?? '', rightsVersion: user.rightsVersion };
       if (changes.name !== undefined) user.rename(changes.name);
       if (changes.email !== undefined) user.changeEmail(changes.email);
       if (changes.role !== undefined) user.changeRole(changes.role);
       await this.save(user, 'user.updated');
       if (user.rightsVersion !== former.rightsVersion) await this.tellOfRights(user);
-      if (user.emailKey !== former.key) for (const hook of this.emailChangeHooks) await hook(user, former.email);
+      if (!isSameMailbox(user.email ?? '', former.email))
+        for (const hook of this.emailChangeHooks) await hook(user, former.email);
       return user;
     });
   }
