@@ -1,6 +1,6 @@
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { once } from 'node:events';
-import { request } from 'node:http';
+import { get, request } from 'node:http';
 import {
   type Answer,
   type App,
@@ -435,6 +435,22 @@ describe('HTTP', () => {
       expect((await post('Transfer-Encoding: chunked', '2\r\n{}\r\n0\r\n\r\n')).status).toBe(422);
       expect((await post('Expect: the-unexpected\r\nContent-Length: 2', '{}')).status).toBe(422);
     });
+  });
+
+  it.each([
+    '/docs/..',
+    '/docs/.',
+    '/docs/%00',
+    '/docs//swagger-ui.css',
+    '/docs/%2e%2e%5c',
+    '/docs/../../../package.json',
+  ])('%s is nowhere, and no defect', async (path) => {
+    const { hostname, port } = new URL(app.url);
+    // As it is: `fetch` would resolve the dots by itself.
+    const status = await new Promise((done, fail) => {
+      get({ hostname, port, path }, (response) => done(response.resume().statusCode)).on('error', fail);
+    });
+    expect([400, 404]).toContain(status);
   });
 
   describe('health', () => {

@@ -97,6 +97,10 @@ describe('orders', () => {
       expect(await refused(order(buyer, [mug.id, 1], [dollars.id, 1]))).toEqual([expect.stringMatching(/^items/)]);
       expect(await refused(order(buyer))).toEqual(['items']);
       expect(await refused(buyer.post('/orders', { items: [7] }))).toEqual([expect.stringMatching(/^items\[0\]/)]);
+      expect(await refused(buyer.post('/orders', { items: [null] }))).toEqual(['items[0]']);
+      expect(await refused(buyer.post('/orders', { items: [[{ productId: mug.id, quantity: 1 }]] }))).toEqual([
+        'items',
+      ]);
       expect(
         await refused(buyer.post('/orders', { items: [{ productId: mug.id, quantity: 1, unitPrice: 1 }] })),
       ).toEqual(['items[0].unitPrice']);

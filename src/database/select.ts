@@ -47,7 +47,7 @@ const LONGEST_KEPT = 30_000;
  * more: so nothing is shown that it has not just confirmed, and it need not write anew what did not change, which is most of
  * what a list costs.
  */
-export class RememberedLists<Row extends object, T> {
+export class RememberedLists<Row extends object, T, Beside extends object = object> {
   private readonly lists = new BoundedMap<{ state: string; found: Found<Row, T>; length: number }>(
     MOST_KEPT,
     ({ length }) => length,
@@ -63,7 +63,7 @@ export class RememberedLists<Row extends object, T> {
    * @param list its name, another for each list
    * @returns its rows, and what was read beside them
    */
-  async read<Beside extends object>(
+  async read(
     list: string,
     { ctes, columns, alias, sorting, values, beside }: PageSql,
     ask: <R>(sql: string, values: unknown[]) => Promise<R[]>,

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http';
-import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException, NotFoundException } from '@nestjs/common';
+import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { IdempotencyInProgress } from '../database/idempotency.js';
 import { translateFailure } from '../database/postgres-errors.js';
@@ -50,6 +50,9 @@ const BY_STATUS: Readonly<Record<number, readonly [ErrorCode, string]>> = {
   503: ['SERVICE_UNAVAILABLE', 'The server is shutting down'],
 };
 
+/** Of a path that leads out of its folder a file server says that it is forbidden. */
+const NOWHERE: readonly number[] = [403, 404];
+
 interface Failure {
   code: ErrorCode;
   message: string;
@@ -71,8 +74,9 @@ export class ErrorFilter implements ExceptionFilter {
 
   /** Also for what goes wrong before Nest has the request: what no guard has counted yet is counted here. */
   answer(thrown: unknown, request: Request, reply: Reply): void {
-    // Ours are domain errors: Nest's own says that nothing outside of the API has matched.
-    const error = thrown instanceof NotFoundException ? unmatched(request) : thrown;
+    // Ours are domain errors: the framework's own say that there is no such page outside of the API, and no such file.
+    const isNowhere = thrown instanceof HttpException && NOWHERE.includes(thrown.getStatus());
+    const error = isNowhere ? unmatched(request) : thrown;
     void this.settle(error, request, reply).then((settled) => {
       this.send(settled, request, reply);
     });

@@ -75,9 +75,9 @@ function describe(fault: Fault, parent = ''): ErrorDetail[] {
   const isIndex = /^\d+$/.test(fault.property) && parent !== '';
   const separator = parent === '' ? '' : '.';
   const field = isIndex ? `${parent}[${fault.property}]` : `${parent}${separator}${fault.property}`;
-  const own = Object.values(fault.constraints ?? {}).map((message) => ({
+  const own = Object.entries(fault.constraints ?? {}).map(([rule, message]) => ({
     field,
-    message: withoutName(message, fault.property),
+    message: rule === 'nestedValidation' ? 'must be an object' : withoutName(message, fault.property),
   }));
   return [...own, ...(fault.children ?? []).flatMap((child) => describe(child, field))];
 }

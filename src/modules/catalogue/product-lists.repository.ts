@@ -96,7 +96,7 @@ interface Search {
 @Injectable()
 export class ProductListsRepository extends Repository<Product> {
   private readonly lists = new RememberedLists<ShownRow, ShownProduct>(SHOWN_STAMP, toShown);
-  private readonly searches = new RememberedLists<ShownRow & { rank: number }, ShownProduct>(
+  private readonly searches = new RememberedLists<ShownRow & { rank: number }, ShownProduct, Search>(
     `${SHOWN_STAMP} || '@' || rank`,
     toShown,
   );
@@ -189,7 +189,7 @@ export class ProductListsRepository extends Repository<Product> {
          WHERE NOT size."isCommon" AND ${numbered(condition, values, parameters)}
          ORDER BY rank ${order}, id ${order} LIMIT ${limit + 1}
       )`;
-    const { found, beside } = await this.searches.read<Search>(
+    const { found, beside } = await this.searches.read(
       JSON.stringify([filters, request, isGenerous]),
       {
         ctes,

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { IsNull } from 'typeorm';
 import { v7 as uuid } from 'uuid';
 import { type ListDefinition, type Page, type PageRequest, Pager } from '../../database/paging.js';
 import { Repository } from '../../database/repository.js';
@@ -137,6 +138,10 @@ export class AccountsRepository extends Repository<Account> {
       [limit],
     );
     return rows.map(({ fault }) => fault);
+  }
+
+  countOpen(userId: string): Promise<number> {
+    return this.count({ userId, closedAt: IsNull() });
   }
 
   /** Locked in the order that all keep, so that no money arrives between the question and what follows from it. */

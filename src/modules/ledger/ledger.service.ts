@@ -1,5 +1,4 @@
 import { Injectable } from '@nestjs/common';
-import { IsNull } from 'typeorm';
 import type { Page, PageRequest } from '../../database/paging.js';
 import { GroupCommit, outcomeOf } from '../../database/group-commit.js';
 import { IdempotencyKeys, type Keyed } from '../../database/idempotency.js';
@@ -167,7 +166,7 @@ export class LedgerService {
 
   /** Whether a user has no account that takes money. */
   async isClosed(userId: string): Promise<boolean> {
-    return (await this.accounts.count({ userId, closedAt: IsNull() })) === 0;
+    return (await this.accounts.countOpen(userId)) === 0;
   }
 
   private async assertOwn(field: string, accountId: string, by: Principal): Promise<Account> {

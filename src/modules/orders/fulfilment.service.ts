@@ -1,5 +1,4 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
-import { In } from 'typeorm';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { ForbiddenError } from '../../errors.js';
 import { assertMay, may, type Principal } from '../../permissions.js';
@@ -121,7 +120,6 @@ export class FulfilmentService implements OnModuleInit {
   }
 
   private async isReleased(userId: string): Promise<boolean> {
-    const isClosed = await this.ledger.isClosed(userId);
-    return isClosed && (await this.orders.count({ userId, status: In([...OPEN]) })) === 0;
+    return !(await this.orders.hasAny(userId, OPEN)) && (await this.ledger.isClosed(userId));
   }
 }

@@ -1,6 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
 import { Type } from 'class-transformer';
-import { ArrayMaxSize, ArrayMinSize, ArrayUnique, IsArray, IsIn, ValidateNested } from 'class-validator';
+import { ArrayMaxSize, ArrayMinSize, ArrayUnique, IsArray, IsIn, ValidateBy, ValidateNested } from 'class-validator';
 import {
   Amount,
   Currency,
@@ -20,6 +20,16 @@ import { type Order, type OrderItem, ORDER_STATUSES, type OrderStatus } from './
 import type { Payment } from './payment.entity.js';
 import type { StatusChange } from './status-change.entity.js';
 
+/** A list in a list would be looked into as if its items were in the outer one. */
+const HasNoLists = () =>
+  ValidateBy({
+    name: 'hasNoLists',
+    validator: {
+      validate: (value: unknown) => !Array.isArray(value) || !value.some(Array.isArray),
+      defaultMessage: () => 'must be a list of objects',
+    },
+  });
+
 export class OrderItemDto {
   @Uuid()
   productId: string;
@@ -36,6 +46,7 @@ export class PlaceOrderDto {
   })
   @ArrayMaxSize(100)
   @ArrayMinSize(1)
+  @HasNoLists()
   @ValidateNested({ each: true })
   @Type(() => OrderItemDto)
   // Last, and so the first to be checked.

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { In } from 'typeorm';
 import { NIL } from 'uuid';
 import { Gather } from '../../database/gather.js';
 import { jsonObject, jsonOrNull, jsonPlain, jsonText, jsonTime } from '../../database/json-view.js';
@@ -141,6 +142,10 @@ export class OrdersRepository extends Repository<Order> {
     if (createdFrom !== undefined) query.andWhere('created_at >= :createdFrom', { createdFrom });
     if (createdTo !== undefined) query.andWhere('created_at < :createdTo', { createdTo });
     return this.pager.page(query, LIST, request, [filters, caller]);
+  }
+
+  async hasAny(userId: string, statuses: readonly OrderStatus[]): Promise<boolean> {
+    return (await this.count({ userId, status: In([...statuses]) })) > 0;
   }
 
   /** Locked in the order of their ids. */

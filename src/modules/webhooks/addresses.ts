@@ -81,7 +81,7 @@ export class Addresses {
 export async function publicAddressesOf(hostname: string, names: Names): Promise<Address[]> {
   const literal = hostname.replace(/^\[|\]$/g, '');
   const found = isIP(literal) === 0 ? await lookUp(hostname, names) : [literal];
-  if (found.length === 0) throw new RefusedUrl('must not lead nowhere: its host has no address');
+  if (found.length === 0) throw new RefusedUrl('must lead somewhere: its host has no address');
   if (!found.every(isPublic)) throw new RefusedUrl('must not lead into a private or reserved network');
   return found.map((address) => ({ address, family: isIP(address) === 6 ? 6 : 4 }));
 }
