@@ -24,20 +24,6 @@ interface Found<Row, T> {
   raw: Row[];
 }
 
-/** A page in SQL, whose state is looked at before its rows are brought. */
-interface PageSql {
-  /** Common table expressions, of which the last is `page`. */
-  ctes: string;
-  /** What is shown of each of its rows. */
-  columns: string;
-  /** What `columns` and `sorting` call it. */
-  alias: string;
-  sorting: string;
-  values: readonly unknown[];
-  /** What is read in any case: expressions, and the tables that they are of. */
-  beside?: { columns: string; tables: string };
-}
-
 /** In characters, of all that is in the rows of all lists. */
 const MOST_KEPT = 8_000_000;
 const LONGEST_KEPT = 30_000;
@@ -47,48 +33,20 @@ const LONGEST_KEPT = 30_000;
  * more: so nothing is shown that it has not just confirmed, and it need not write anew what did not change, which is most of
  * what a list costs.
  */
-export class RememberedLists<Row extends object, T, Beside extends object = object> {
+export class RememberedLists<Row extends object, T> {
   private readonly lists = new BoundedMap<{ state: string; found: Found<Row, T>; length: number }>(
     MOST_KEPT,
     ({ length }) => length,
   );
 
   /** @param stamp the SQL of a text that is another for each state of a row, and each row */
-  constructor(
-    private readonly stamp: string,
-    private readonly toEntity: (row: Row) => T,
-  ) {}
+  constructor(readonly stamp: string) {}
 
-  /**
-   * @param list its name, another for each list
-   * @returns its rows, and what was read beside them
-   */
-  async read(
-    list: string,
-    { ctes, columns, alias, sorting, values, beside }: PageSql,
-    ask: <R>(sql: string, values: unknown[]) => Promise<R[]>,
-  ): Promise<{ found: Found<Row, T>; beside: Beside | undefined }> {
-    const known = this.lists.get(list);
-    const sql = `WITH ${ctes}, state AS MATERIALIZED (
-        SELECT encode(sha256(convert_to(string_agg(${this.stamp}, ' '), 'UTF8')), 'base64') AS state FROM page AS ${alias}
-      )
-      SELECT state.state AS page_state, ${beside ? `${beside.columns}, ` : ''}found.*
-        FROM ${beside ? `${beside.tables} CROSS JOIN ` : ''}state LEFT JOIN LATERAL (
-          SELECT ${columns} FROM page AS ${alias} WHERE state.state <> $${values.length + 1}${sorting}
-        ) AS found ON true`;
-    const rows = await ask<Row & Beside & { page_state: string | null }>(sql, [...values, known?.state ?? '']);
-    const state = rows[0]?.page_state ?? null;
-    const found = state !== null && state === known?.state ? known.found : this.found(state === null ? [] : rows);
-    // Of no rows there is no state.
-    if (state !== null && found !== known?.found) this.keep(list, state, found);
-    return { found, beside: rows[0] };
+  get(list: string): { state: string; found: Found<Row, T> } | undefined {
+    return this.lists.get(list);
   }
 
-  private found(raw: Row[]): Found<Row, T> {
-    return { raw, entities: raw.map((row) => this.toEntity(row)) };
-  }
-
-  private keep(list: string, state: string, found: Found<Row, T>): void {
+  keep(list: string, state: string, found: Found<Row, T>): void {
     let length = 0;
     for (const row of found.raw) for (const value of Object.values(row)) length += String(value).length;
     if (length <= LONGEST_KEPT) this.lists.set(list, { state, found, length });
@@ -178,12 +136,7 @@ export class Select<Row extends object, T> implements ListQuery<T> {
   }
 
   async getRawAndEntities(): Promise<Found<Row, T>> {
-    if (this.memory !== undefined) {
-      const { list, lists } = this.memory;
-      const { alias, columns, sorting, values } = this;
-      const ctes = `page AS MATERIALIZED (${this.text(`${alias}.*`)})`;
-      return (await lists.read(list, { ctes, columns, alias, sorting, values }, this.ask)).found;
-    }
+    if (this.memory !== undefined) return this.unlessKnown(this.memory);
     return this.found(await this.ask<Row>(this.text(this.columns), this.values));
   }
 
@@ -197,6 +150,25 @@ export class Select<Row extends object, T> implements ListQuery<T> {
 
   private found(raw: Row[]): Found<Row, T> {
     return { raw, entities: raw.map((row) => this.toEntity(row)) };
+  }
+
+  private async unlessKnown({ list, lists }: { list: string; lists: RememberedLists<Row, T> }): Promise<Found<Row, T>> {
+    const known = lists.get(list);
+    const { alias, columns, values } = this;
+    const sql = `WITH page AS MATERIALIZED (${this.text(`${alias}.*`)}), state AS MATERIALIZED (
+        SELECT encode(sha256(convert_to(string_agg(${lists.stamp}, ' '), 'UTF8')), 'base64') AS state FROM page AS ${alias}
+      )
+      SELECT state.state AS page_state, found.* FROM state LEFT JOIN LATERAL (
+        SELECT ${columns} FROM page AS ${alias} WHERE state.state <> $${values.length + 1}${this.sorting}
+      ) AS found ON true`;
+    const rows = await this.ask<Row & { page_state: string | null }>(sql, [...values, known?.state ?? '']);
+    const state = rows[0]?.page_state ?? null;
+    // Of no rows there is no state.
+    if (state === null) return this.found([]);
+    if (state === known?.state) return known.found;
+    const found = this.found(rows);
+    lists.keep(list, state, found);
+    return found;
   }
 
   private get sorting(): string {

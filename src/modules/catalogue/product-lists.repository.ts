@@ -55,9 +55,6 @@ interface ShownRow {
   text: string;
 }
 
-/** Another for each state of a product that `SHOWN` shows. */
-const SHOWN_STAMP = `id || '@' || stock || '@' || ${STAMP}`;
-
 const toShown = ({ id, version, text }: ShownRow): ShownProduct => ({ id, view: new JsonView(text, version) });
 
 /**
@@ -95,11 +92,7 @@ interface Search {
 /** Lists of products as the API shows them, and searches. */
 @Injectable()
 export class ProductListsRepository extends Repository<Product> {
-  private readonly lists = new RememberedLists<ShownRow, ShownProduct>(SHOWN_STAMP, toShown);
-  private readonly searches = new RememberedLists<ShownRow & { rank: number }, ShownProduct, Search>(
-    `${SHOWN_STAMP} || '@' || rank`,
-    toShown,
-  );
+  private readonly lists = new RememberedLists<ShownRow, ShownProduct>(`id || '@' || stock || '@' || ${STAMP}`);
 
   constructor(
     unitOfWork: UnitOfWork,
@@ -179,32 +172,33 @@ export class ProductListsRepository extends Repository<Product> {
     const order = sortOrder === 'asc' ? 'ASC' : 'DESC';
     const { condition, values } = conditionOf(filters);
     const parameters: unknown[] = [q];
-    const ctes = `${understood(isGenerous)}, matches AS MATERIALIZED (
+    const sql = `${understood(isGenerous)}, matches AS MATERIALIZED (
         SELECT products.* FROM search CROSS JOIN products WHERE words @@ search.query LIMIT ${MOST_RANKED + 1}
       ), size AS MATERIALIZED (
         SELECT count(*) > ${MOST_RANKED} AS "isCommon" FROM matches
-      ), page AS MATERIALIZED (
-        SELECT products.*, ${RANK} AS rank
-          FROM search CROSS JOIN size CROSS JOIN matches AS products
-         WHERE NOT size."isCommon" AND ${numbered(condition, values, parameters)}
-         ORDER BY rank ${order}, id ${order} LIMIT ${limit + 1}
-      )`;
-    const { found, beside } = await this.searches.read(
-      JSON.stringify([filters, request, isGenerous]),
-      {
-        ctes,
-        columns: `${SHOWN}, rank`,
-        alias: 'products',
-        sorting: ` ORDER BY rank ${order}, id ${order}`,
-        values: parameters,
-        beside: { columns: 'search.query::text, size."isCommon"', tables: 'search CROSS JOIN size' },
-      },
-      (text, given) => (hasOnePlan(filters, request) ? this.preparedAs(text, given) : this.query(text, given)),
-    );
-    const { query, isCommon } = beside ?? { query: '' };
+      )
+      SELECT search.query::text, size."isCommon", found.*
+        FROM search CROSS JOIN size LEFT JOIN LATERAL (
+          SELECT ${SHOWN}, ${RANK} AS rank
+            FROM matches AS products
+           WHERE NOT size."isCommon" AND ${numbered(condition, values, parameters)}
+           ORDER BY rank ${order}, id ${order} LIMIT ${limit + 1}
+        ) AS found ON true`;
+    type Found = Search & ({ id: null } | (ShownRow & { rank: number }));
+    const rows = await (hasOnePlan(filters, request)
+      ? this.preparedAs<Found>(sql, parameters)
+      : this.query<Found>(sql, parameters));
+    const [{ query, isCommon } = { query: '' }] = rows;
     if (isCommon) return this.findCommon({ query, isCommon }, filters, request, scope);
-    const rankOf = (_: ShownProduct, index: number) => found.raw[index]?.rank ?? 0;
-    return this.pager.walked(found.entities, rankOf, RELEVANCE, request, scope, { query });
+    const found = rows.filter((row) => row.id !== null);
+    return this.pager.walked(
+      found.map((row) => toShown(row)),
+      (_, index) => found[index]?.rank ?? 0,
+      RELEVANCE,
+      request,
+      scope,
+      { query },
+    );
   }
 
   private async understand(q: string, isRanked: boolean, isGenerous: boolean): Promise<Search> {
@@ -212,7 +206,7 @@ export class ProductListsRepository extends Repository<Product> {
       SELECT count(*) FROM (SELECT FROM products WHERE words @@ query LIMIT ${MOST_RANKED + 1}) AS matches
     ) > ${MOST_RANKED} AS "isCommon"`;
     const [search] = await this.preparedAs<Search>(
-      `WITH ${understood(isGenerous)} SELECT query::text${isRanked ? `, ${count}` : ''} FROM search`,
+      `${understood(isGenerous)} SELECT query::text${isRanked ? `, ${count}` : ''} FROM search`,
       [q],
     );
     return search ?? { query: '' };

@@ -16,18 +16,19 @@ const OR_NEAR = `|| coalesce((
       ), '')`;
 
 /**
- * What a search means, as `search.query`, in common table expressions: all of its words, in any order. One that no product has stands for those that
+ * What a search means, as `search.query`: all of its words, in any order. One that no product has stands for those that
  * begin with it, else for those that begin with its stem, if that is more than a syllable, else for those that are nearly
- * the same. Where a word is like none, nothing has them all; and an empty query finds nothing.
+ * the same. Where a word is like none, nothing has them all; and an empty query finds nothing. (What a term is, is asked
+ * twice: without MATERIALIZED it would also be looked up twice.)
  *
  * @param isGenerous whether longer words stand for what they nearly are in any case: a product that has them as they are
  *   may be one that the caller does not see, or does not look for
  */
-export const understood = (isGenerous: boolean): string => `wanted AS (
+export const understood = (isGenerous: boolean): string => `WITH wanted AS (
     SELECT stem.lexeme, stem.positions[1] AS position, written.lexeme AS spelling
       FROM unnest(words_of($1)) AS stem
            JOIN unnest(spellings_of($1)) AS written ON stem.positions[1] = ANY (written.positions)
-  ), terms AS (
+  ), terms AS MATERIALIZED (
     SELECT position, CASE
         WHEN EXISTS (SELECT FROM product_words WHERE word = lexeme) THEN ${quoted('lexeme')}
         WHEN position > ${MOST_INEXACT} THEN NULL

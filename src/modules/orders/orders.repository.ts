@@ -79,7 +79,7 @@ const SHOWN = `id, user_id AS "userId", version, ${TEXT} AS text`;
 export class OrdersRepository extends Repository<Order> {
   private readonly reads = new Gather<ShownOrder>((ids) => this.read(ids));
   private readonly shown = new ShownOrders();
-  private readonly lists = new RememberedLists<ShownRow, ShownOrder>(ID_AND_STAMP, toShown);
+  private readonly lists = new RememberedLists<ShownRow, ShownOrder>(ID_AND_STAMP);
 
   constructor(
     unitOfWork: UnitOfWork,
