@@ -4,7 +4,7 @@ import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
 import { readConfig } from '../dist/src/config.js';
 import { createDataSource } from '../dist/src/database/data-source.js';
-import { CursorKey, Pager } from '../dist/src/database/paging.js';
+import { CursorKeys, Pager } from '../dist/src/database/paging.js';
 import { UnitOfWork } from '../dist/src/database/unit-of-work.js';
 import { OrdersRepository } from '../dist/src/modules/orders/orders.repository.js';
 
@@ -18,7 +18,7 @@ export async function measureDepth(databaseUrl) {
   await dataSource.initialize();
   try {
     await addOrders(dataSource);
-    const orders = new OrdersRepository(new UnitOfWork(dataSource), new Pager(new CursorKey(randomBytes(32))));
+    const orders = new OrdersRepository(new UnitOfWork(dataSource), new Pager(new CursorKeys([randomBytes(32)])));
     // A first page that nobody sorts is remembered, which no page further down is: like is compared with like.
     const page = (cursor, limit = 20) => orders.findPage({}, { limit, cursor, sortBy: 'createdAt' }, 'bench');
     let cursor;

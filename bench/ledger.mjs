@@ -5,7 +5,7 @@ import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { IdempotencyKeys } from '../dist/src/database/idempotency.js';
-import { CursorKey, Pager } from '../dist/src/database/paging.js';
+import { CursorKeys, Pager } from '../dist/src/database/paging.js';
 import { UnitOfWork } from '../dist/src/database/unit-of-work.js';
 import { EventsRepository } from '../dist/src/modules/events/events.repository.js';
 import { EventsService } from '../dist/src/modules/events/events.service.js';
@@ -20,9 +20,9 @@ const ROUNDS = Number(process.env.ROUNDS ?? 7);
 
 await onScratchDatabase(async (dataSource) => {
   const unitOfWork = new UnitOfWork(dataSource);
-  const cursorKey = new CursorKey(randomBytes(32));
-  const pager = new Pager(cursorKey);
-  const keys = new IdempotencyKeys(dataSource, unitOfWork, cursorKey);
+  const cursorKeys = new CursorKeys([randomBytes(32)]);
+  const pager = new Pager(cursorKeys);
+  const keys = new IdempotencyKeys(dataSource, unitOfWork, cursorKeys);
   const events = new EventsService(new EventsRepository(unitOfWork, pager), unitOfWork);
   const transfers = new TransfersRepository(unitOfWork);
   const ledger = new LedgerService(new AccountsRepository(unitOfWork, pager), transfers, events, keys, unitOfWork);

@@ -2,7 +2,7 @@
 // DATABASE_URL names an empty database that may be filled; without it an embedded one is used, and thrown away.
 import 'reflect-metadata';
 import { randomBytes } from 'node:crypto';
-import { CursorKey, Pager } from '../dist/src/database/paging.js';
+import { CursorKeys, Pager } from '../dist/src/database/paging.js';
 import { UnitOfWork } from '../dist/src/database/unit-of-work.js';
 import { ProductListsRepository } from '../dist/src/modules/catalogue/product-lists.repository.js';
 import { definitions, stages } from '../dist/src/seeding/statements.js';
@@ -22,7 +22,7 @@ await onScratchDatabase(async (dataSource) => {
   }
   await runner.query('VACUUM (ANALYZE)');
 
-  const products = new ProductListsRepository(new UnitOfWork(dataSource), new Pager(new CursorKey(randomBytes(32))));
+  const products = new ProductListsRepository(new UnitOfWork(dataSource), new Pager(new CursorKeys([randomBytes(32)])));
   const search = (filters, request = {}) => products.findPage({ status: 'active', ...filters }, request, null);
   const [{ brand }] = await runner.query(`SELECT lower(split_part(name, ' ', 4)) AS brand FROM products LIMIT 1`);
   await runner.release();

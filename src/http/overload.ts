@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import { OVERLOADED, type Pool } from '../database/pool.js';
@@ -23,19 +24,11 @@ const SERVED_FOR_ONE_REFUSED = 5;
 const PATIENCE_MS = 2000;
 /** Once more has come than can be answered, it is looked at as closely for as long after the last time. */
 const ALERT_MS = 5000;
-/** Of those who are refused between two looks so many are told at once. */
-const TOLD_AT_ONCE = 5;
-/** The others are told when they may come again, as some come again as soon as they are told. */
-const HELD_MS = 1000;
-/** What is held is memory, and a connection. */
-const MOST_HELD = 4000;
+/** Of those who are refused between two looks so many may come again at once. */
+const FREE_TO_COME = 5;
+/** The others are not listened to before that, as some come again as soon as they are told. */
+const REST_MS = 2000;
 const TELL_EVERY_MS = 1000;
-
-interface Held {
-  request: IncomingMessage;
-  response: ServerResponse;
-  since: number;
-}
 
 /** What asks whether the server is well must be told. */
 const EXEMPT = /^\/(health|metrics)(\/|\?|$)/;
@@ -54,7 +47,8 @@ export class Overload {
   private room = { waiting: MOST_WAITING, underWay: Infinity };
   /** Requests that have come whole: who sends slowly takes nobody's place. */
   private underWay = 0;
-  private readonly held: Held[] = [];
+  /** Since when, those that rest longest first. */
+  private readonly resting = new Map<Socket, number>();
   private served: number;
   /** Connections to the database that are given out in a second, of late. */
   private rate = 0;
@@ -152,15 +146,27 @@ export class Overload {
     this.refusedSinceTick++;
     this.refusedSinceTold++;
     this.metrics.countShed();
-    if (this.refusedSinceTick > TOLD_AT_ONCE && this.held.length < MOST_HELD)
-      this.held.push({ request, response, since: performance.now() });
-    else refuse(request, response, OVERLOADED);
+    if (this.refusedSinceTick > FREE_TO_COME) {
+      // Once it is over, and before anything else can be read: the turn of a busy loop takes longer than a client does.
+      response.once('close', () => {
+        this.rest(request.socket);
+      });
+    }
+    refuse(request, response, OVERLOADED);
+  }
+
+  private rest(socket: Socket): void {
+    // Each once: the end of an earlier rest would cut a later one short.
+    this.resting.delete(socket);
+    this.resting.set(socket, performance.now());
+    socket.pause();
   }
 
   private release(now: number): void {
-    const due = this.held.findLastIndex(({ since }) => now - since >= HELD_MS) + 1;
-    for (const { request, response } of this.held.splice(0, due)) {
-      if (!response.destroyed) refuse(request, response, OVERLOADED);
+    for (const [socket, since] of this.resting) {
+      if (now - since < REST_MS) return;
+      this.resting.delete(socket);
+      socket.resume();
     }
   }
 
