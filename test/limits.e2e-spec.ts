@@ -39,6 +39,20 @@ describe('requests', () => {
     expect((await get()).status).toBe(429);
   });
 
+  it('of a user count for the user, also where nobody else has looked at the token', async () => {
+    const ann = await app.register();
+    const ip = from(newIp());
+    const big = await ann.post('/orders', { note: 'x'.repeat(110_000) }, ip);
+    const odd = await ann.get('/users/%zz', ip);
+    expect([big, odd].map(({ status }) => status)).toEqual([413, 400]);
+    expect([big, odd].map(standing)).toEqual([
+      ['3', '2'],
+      ['3', '1'],
+    ]);
+    const nobody = await app.as('no.good.token').get('/users/%zz', ip);
+    expect(standing(nobody)).toEqual(['4', '3']);
+  });
+
   it('count whatever comes of them, and every answer says where one stands', async () => {
     const odd: (() => Promise<Answer>)[] = [
       () => app.request('POST', '/auth/login', { raw: '{', headers: from('198.51.101.1') }),

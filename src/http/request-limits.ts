@@ -1,9 +1,11 @@
 import { Injectable } from '@nestjs/common';
+import passport from 'passport';
 import { Config } from '../config.js';
 import { Limiter, type Taken } from '../limits/limiter.js';
 import { networkOf } from '../limits/network.js';
 import { RateLimited } from '../limits/rate-limited.js';
 import { isFull, type Place } from '../limits/windows.js';
+import type { Principal } from '../permissions.js';
 import { Metrics } from '../telemetry/metrics.js';
 import type { Reply, Request } from './request.js';
 
@@ -46,7 +48,9 @@ export class RequestLimits {
 
   /** Counts what was refused before any guard has seen it: a body too large, a path that is none. @throws RateLimited */
   async countEarly(request: Request, reply: Reply): Promise<void> {
-    if (!EXEMPT.test(request.url)) await this.count(request, reply);
+    if (EXEMPT.test(request.url)) return;
+    if (request.user === undefined && request.refusal === undefined) request.user = await bearerOf(request);
+    await this.count(request, reply);
   }
 
   /** What is refused as a guess too many was let in before, as a request: that does not count then. */
@@ -77,6 +81,20 @@ export class RequestLimits {
     reply.headers(headersOf(all, window));
   }
 }
+
+/** Whose valid token it bears, if any. */
+const bearerOf = (request: Request): Promise<Principal | undefined> =>
+  new Promise((resolve) => {
+    const nobody = () => {
+      resolve(undefined);
+    };
+    const found = (_error: unknown, user?: Principal | false) => {
+      resolve(user || undefined);
+    };
+    if (request.headers.authorization === undefined) nobody();
+    else (passport.authenticate('bearer', { session: false }, found) as Handler)(request, undefined, nobody);
+  });
+type Handler = (request: Request, reply: undefined, next: () => void) => void;
 
 interface State {
   name: string;
