@@ -130,6 +130,7 @@ describe('webhooks', () => {
 
     it.each([
       ['url', { url: 'ftp://127.0.0.1/' }],
+      ['url', { url: 'http:8.8.8.8' }],
       ['url', { url: 'http://user@127.0.0.1/' }],
       ['url', { url: 'http://127.0.0.1:22/' }],
       ['url', { url: `http://127.0.0.1/${'x'.repeat(2000)}` }],

@@ -5,6 +5,7 @@ import { DataSource, type EntityManager } from 'typeorm';
 import { emailKeyOf } from '../email-key.js';
 import { ConflictError, type ErrorCode, MalformedError, ValidationError } from '../errors.js';
 import { CursorKeys } from './paging.js';
+import { isUnavailable } from './postgres-errors.js';
 import { type Query, UnitOfWork } from './unit-of-work.js';
 
 const RETENTION = `interval '24 hours'`;
@@ -266,6 +267,8 @@ export class IdempotencyKeys implements OnApplicationBootstrap, OnModuleDestroy 
       try {
         return { recorded: { fingerprint, answer: await work(claim) }, isFirst: true };
       } catch (error) {
+        // Who has waited for a connection as long as they may does not begin to wait for another.
+        if (isUnavailable(error)) throw error;
         // What is refused today may have been answered before: with another body, or when there was still some left.
         const recorded = await find(this.dataSource.manager, request);
         if (recorded !== undefined) return { recorded, isFirst: false };

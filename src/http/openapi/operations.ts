@@ -78,6 +78,7 @@ export function complete(operation: Operation, place: Place): Operation {
     responses['304'] = withHeaders({ description: 'What you have is still the current version' }, [
       'ETag',
       'Cache-Control',
+      ...(hasSuccessor ? ['Deprecation', 'Link'] : []),
     ]);
   }
   return {

@@ -44,7 +44,8 @@ export function parseUrl(text: string): URL {
   // eslint-disable-next-line no-control-regex
   if (!URL.canParse(text) || /[\s\x00-\x1f\x7f\\]/.test(text)) throw new RefusedUrl('must be a URL');
   const url = new URL(text);
-  if (!['http:', 'https:'].includes(url.protocol)) throw new RefusedUrl('must begin with https:// or http://');
+  // The URL parser also takes `http:example.com`.
+  if (!/^https?:\/\/[^/]/i.test(text)) throw new RefusedUrl('must begin with https:// or http://');
   if (url.username !== '' || url.password !== '') throw new RefusedUrl('must not contain a user name or a password');
   if (url.hash !== '') throw new RefusedUrl('must not contain a fragment');
   // 80 and 443 are empty where they are their protocol's own.
