@@ -73,8 +73,8 @@ describe('the event feed', () => {
       ['product.created', product.id, 1],
       ['transfer.created', expect.any(String), 1],
       ['order.created', placed.id, 1],
-      ['order.paid', placed.id, 2],
       ['transfer.created', payment.transferId, 1],
+      ['order.paid', placed.id, 2],
     ]);
     const dataOfType = (type: string) => events.filter((event) => event.type === type).at(-1).data;
     expect(dataOfType('user.created')).toEqual(ann.user);
