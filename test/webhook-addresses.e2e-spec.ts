@@ -70,8 +70,8 @@ describe('webhooks that would lead inside', () => {
     }
     const endings = await app.sql('SELECT DISTINCT state, last_error FROM webhook_deliveries ORDER BY last_error');
     expect(endings).toEqual([
-      { state: 'dead', last_error: 'The URL must not lead into a private or reserved network' },
       { state: 'dead', last_error: 'The URL must lead somewhere: its host has no address' },
+      { state: 'dead', last_error: 'The URL must not lead into a private or reserved network' },
     ]);
     expect(connections).toBe(0);
   });
