@@ -264,3 +264,6 @@ const COMMON_PASSWORDS: ReadonlySet<string> = new Set(LIST.trim().split(/\s+/));
 
 /** Whether it is one of the first that anybody would guess. Case makes no difference: `Password1` is `password1`. */
 export const isCommonPassword = (password: string): boolean => COMMON_PASSWORDS.has(password.toLowerCase());
+
+/** What is said of one. */
+export const TOO_COMMON = 'is one of the most common passwords, which are the first to be guessed';

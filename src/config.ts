@@ -2,7 +2,7 @@ import type { KeyObject } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { parseEnv } from 'node:util';
-import { isCommonPassword } from './common-passwords.js';
+import { isCommonPassword, TOO_COMMON } from './common-passwords.js';
 import { readPreviousKeys, readPrivateKey } from './signing-keys.js';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
@@ -110,7 +110,7 @@ export function readConfig(environment: Environment = withDotEnv(process.env)): 
   const adminEmail = read.text('ADMIN_EMAIL', /^[^\s@]+@[^\s@]+\.[^\s@]+$/, 'an email address');
   const adminPassword = read.text('ADMIN_PASSWORD', /^(?=.*\p{Lu})(?=.*\p{Nd}).{8,128}$/su, PASSWORD_RULE);
   if (inProduction && adminPassword !== undefined && isCommonPassword(adminPassword)) {
-    read.fault('ADMIN_PASSWORD', 'is one of the most common passwords, which are the first to be guessed');
+    read.fault('ADMIN_PASSWORD', TOO_COMMON);
   }
   if (inProduction && (adminEmail === undefined) !== (adminPassword === undefined)) {
     read.fault(adminEmail === undefined ? 'ADMIN_EMAIL' : 'ADMIN_PASSWORD', 'is required with the other of the two');

@@ -94,7 +94,7 @@ export interface Keyed<T> {
 export class IdempotencyKeys implements OnApplicationBootstrap, OnModuleDestroy {
   /** The requests of this process that are being worked on, by scope and key, and what they will have answered. */
   private readonly running = new Map<string, Promise<Recorded | undefined>>();
-  private readonly secrets: readonly KeyObject[];
+  private readonly secrets: readonly [KeyObject, ...KeyObject[]];
   private cleaning: NodeJS.Timeout | undefined;
 
   constructor(
@@ -102,9 +102,8 @@ export class IdempotencyKeys implements OnApplicationBootstrap, OnModuleDestroy 
     private readonly unitOfWork: UnitOfWork,
     { all }: CursorKeys,
   ) {
-    this.secrets = all.map((key) =>
-      createSecretKey(createHmac('sha256', key).update('stoa idempotency keys').digest()),
-    );
+    const [current, ...former] = all;
+    this.secrets = [derived(current), ...former.map(derived)];
   }
 
   static scopeOfUser(id: string): string {
@@ -178,13 +177,13 @@ export class IdempotencyKeys implements OnApplicationBootstrap, OnModuleDestroy 
     attempt: (fingerprint: Buffer, deadline: number) => Promise<{ recorded: Recorded; isFirst: boolean }>,
   ): Promise<KeyedAnswer | undefined> {
     const name = nameOf(request.scope, request.key);
-    const [fingerprint, ...former] = this.fingerprintsOf(request);
+    const fingerprint = fingerprintOf(request, this.secrets[0]);
     const deadline = performance.now() + WAIT_MS;
 
     // Those of this process wait here for each other, so that at most one of them troubles the database.
     for (let current; (current = this.running.get(name)) !== undefined;) {
       const recorded = await Promise.race([current, until(deadline)]);
-      if (recorded !== undefined) return sameOrThrow(recorded, fingerprint, ...former);
+      if (recorded !== undefined) return this.sameOrThrow(recorded, request);
       if (performance.now() >= deadline) throw new IdempotencyInProgress();
     }
 
@@ -194,7 +193,7 @@ export class IdempotencyKeys implements OnApplicationBootstrap, OnModuleDestroy 
     try {
       const { recorded, isFirst } = await attempt(fingerprint, deadline);
       outcome = recorded;
-      return isFirst ? undefined : sameOrThrow(recorded, fingerprint, ...former);
+      return isFirst ? undefined : this.sameOrThrow(recorded, request);
     } finally {
       this.running.delete(name);
       settle(outcome);
@@ -304,13 +303,18 @@ export class IdempotencyKeys implements OnApplicationBootstrap, OnModuleDestroy 
     }
   }
 
-  /** That of the current secret first. */
-  private fingerprintsOf({ method, path, body }: KeyedRequest): [Buffer, ...Buffer[]] {
-    const [current, ...former] = this.secrets.map((secret) => digest(secret, method, path, body));
-    if (current === undefined) throw new Error('There is no secret');
-    return [current, ...former];
+  private sameOrThrow({ fingerprint, answer }: Recorded, request: KeyedRequest): KeyedAnswer {
+    if (!this.secrets.some((secret) => fingerprintOf(request, secret).equals(fingerprint)))
+      throw new IdempotencyKeyReused();
+    return answer;
   }
 }
+
+const derived = (key: KeyObject): KeyObject =>
+  createSecretKey(createHmac('sha256', key).update('stoa idempotency keys').digest());
+
+const fingerprintOf = ({ method, path, body }: KeyedRequest, secret: KeyObject): Buffer =>
+  digest(secret, method, path, body);
 
 /**
  * Keyed, because bodies hold passwords: a bare hash of one would be quicker to try them against than the hash that is made
@@ -332,11 +336,6 @@ const nameOf = (scope: string, key: string): string => `${scope} ${key}`;
 
 const until = (deadline: number): Promise<undefined> =>
   sleep(Math.max(0, deadline - performance.now()), undefined, { ref: false });
-
-function sameOrThrow({ fingerprint, answer }: Recorded, ...expected: readonly Buffer[]): KeyedAnswer {
-  if (!expected.some((each) => each.equals(fingerprint))) throw new IdempotencyKeyReused();
-  return answer;
-}
 
 async function claimWith(query: Query, claims: readonly Claim[]): Promise<Map<Claim, Error>> {
   if (claims.length === 0) return new Map();

@@ -24,8 +24,9 @@ interface Found<Row, T> {
   raw: Row[];
 }
 
-/** In characters, of all that is in the rows of all lists. */
-const MOST_KEPT = 8_000_000;
+/** In characters, of all that is in the rows of all lists: of the first pages of 1,000 people, and as much again. */
+const MOST_KEPT = 40_000_000;
+/** Of one list. */
 const LONGEST_KEPT = 30_000;
 
 /**

@@ -2,6 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { dataOf, type UserClient } from '../app.js';
 import { times, TwoServers } from './two-servers.js';
 
+interface Event {
+  resourceId: string;
+  sequence: number;
+  data: object;
+}
+
 describe('the events of one resource, when many change it at once', () => {
   let servers: TwoServers;
   let admin: UserClient;
@@ -13,7 +19,7 @@ describe('the events of one resource, when many change it at once', () => {
 
   it('are read in the order in which it was changed', async () => {
     let cursor = (await admin.get('/events?limit=100')).body.meta.pagination.nextCursor as string;
-    const read = async (): Promise<any[]> => {
+    const read = async (): Promise<Event[]> => {
       const answer = await admin.get(`/events?limit=100&cursor=${encodeURIComponent(cursor)}`);
       cursor = answer.body.meta.pagination.nextCursor as string;
       return dataOf(answer);
@@ -28,7 +34,7 @@ describe('the events of one resource, when many change it at once', () => {
           : client.post(`/products/${id}/stock-adjustments`, { delta: n, reason: 'Counted' });
       });
       // Read all the while: nothing may appear behind a reader's back, and nothing twice.
-      const seen: any[] = [];
+      const seen: Event[] = [];
       let isOver = false;
       const reading = (async () => {
         for (const deadline = Date.now() + 20_000; Date.now() < deadline; await sleep(5)) {
@@ -41,7 +47,7 @@ describe('the events of one resource, when many change it at once', () => {
       await reading;
       expect(seen.map(({ sequence }) => sequence)).toEqual(Array.from({ length: WRITERS + 1 }, (_, n) => n + 1));
       const last = dataOf(await admin.get(`/products/${id}`));
-      expect(seen.at(-1).data).toMatchObject({ price: last.price, stock: last.stock });
+      expect(seen.at(-1)?.data).toMatchObject({ price: last.price, stock: last.stock });
     }
   });
 });

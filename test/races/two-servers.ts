@@ -46,6 +46,12 @@ export class TwoServers {
     return dataOf(await (await this.one.admin()).get(`/accounts/${accountId}`)).balance;
   }
 
+  /** Fails where PostgreSQL had to break a circle, also where a retry hid it. */
+  async checkDeadlocks(): Promise<void> {
+    const [row] = await this.one.sql('SELECT deadlocks::int FROM pg_stat_database WHERE datname = current_database()');
+    expect(row).toEqual({ deadlocks: 0 });
+  }
+
   /** Fails where money was made or lost. */
   async checkBooks(): Promise<void> {
     for (const row of dataOf(await (await this.one.admin()).get('/ledger/trial-balance'))) {

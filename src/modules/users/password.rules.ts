@@ -1,8 +1,8 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiProperty } from '@nestjs/swagger';
 import { IsString, Matches, ValidateBy } from 'class-validator';
+import { isCommonPassword, TOO_COMMON } from '../../common-passwords.js';
 import { Text } from '../../http/fields.js';
-import { isCommonPassword } from '../../common-passwords.js';
 
 /** The rules for a password that is being set. One that is being checked is only compared. */
 export const NewPassword = () =>
@@ -15,7 +15,7 @@ export const NewPassword = () =>
       name: 'uncommon',
       validator: {
         validate: (value: unknown) => typeof value !== 'string' || !isCommonPassword(value),
-        defaultMessage: () => 'is one of the most common passwords, which are the first to be guessed',
+        defaultMessage: () => TOO_COMMON,
       },
     }),
     ApiProperty({ format: 'password' }),

@@ -84,12 +84,13 @@ export class User {
     this.name = name;
   }
 
-  /** A new address has to be verified anew. */
-  changeEmail(email: string): void {
-    if (email === this.email) return;
-    if (!isSameMailbox(email, this.email ?? '')) this.emailVerified = false;
+  /** @returns whether it may be another mailbox, which has to be verified anew */
+  changeEmail(email: string): boolean {
+    const isAnother = !isSameMailbox(email, this.email ?? '');
+    if (isAnother) this.emailVerified = false;
     this.email = email;
     this.emailKey = emailKeyOf(email);
+    return isAnother;
   }
 
   changeRole(role: Role): void {

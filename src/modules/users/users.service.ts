@@ -2,7 +2,6 @@ import { Injectable } from '@nestjs/common';
 import type { Page, PageRequest } from '../../database/paging.js';
 import { IdempotencyKeys } from '../../database/idempotency.js';
 import { Overtaken, UnitOfWork } from '../../database/unit-of-work.js';
-import { isSameMailbox } from '../../email-key.js';
 import { ForbiddenError, ValidationError } from '../../errors.js';
 import { Guesses } from '../../limits/guesses.js';
 import { assertMay, may, type Principal, type Role } from '../../permissions.js';
@@ -123,12 +122,11 @@ export class UsersService {
         this.assertNotLast(admins, id);
       const former = { email: user.email ?? '', rightsVersion: user.rightsVersion };
       if (changes.name !== undefined) user.rename(changes.name);
-      if (changes.email !== undefined) user.changeEmail(changes.email);
+      const isMoved = changes.email !== undefined && user.changeEmail(changes.email);
       if (changes.role !== undefined) user.changeRole(changes.role);
       await this.save(user, 'user.updated');
       if (user.rightsVersion !== former.rightsVersion) await this.tellOfRights(user);
-      if (!isSameMailbox(user.email ?? '', former.email))
-        for (const hook of this.emailChangeHooks) await hook(user, former.email);
+      if (isMoved) for (const hook of this.emailChangeHooks) await hook(user, former.email);
       return user;
     });
   }
