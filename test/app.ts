@@ -200,11 +200,17 @@ export class App {
   }
 
   /** Ends it as an operator would, removes all that it used, and returns its exit code. */
-  async stop(): Promise<number | null> {
+  async end(): Promise<number | null> {
     const code = (await this.server?.stop()) ?? null;
+    await this.stop();
+    return code;
+  }
+
+  /** Ends it at once, as nobody needs it any more, and removes all that it used. */
+  async stop(): Promise<void> {
+    await this.server?.kill();
     if (this.ownsDatabase) await dropDatabase(this.databaseUrl);
     await rm(this.settings.DATA_DIR, { recursive: true, force: true, maxRetries: 3 });
-    return code;
   }
 
   sql(text: string, values?: unknown[]): Promise<Row[]> {

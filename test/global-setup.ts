@@ -58,6 +58,10 @@ async function startPostgres(): Promise<{ url: string; stop: () => Promise<void>
   const { startEmbeddedPostgres } = await loadLauncher();
   const dataDir = await mkdtemp(join(tmpdir(), 'stoa-tests-'));
   const { url, stop } = await startEmbeddedPostgres({ dataDir });
+  // What is only for the time when the machine itself goes down, and no test's business.
+  const { query } = await loadSql();
+  await query(url, 'ALTER SYSTEM SET fsync = off');
+  await query(url, 'SELECT pg_reload_conf()');
   return { url, stop: () => stop().then(() => rm(dataDir, { recursive: true, force: true })) };
 }
 

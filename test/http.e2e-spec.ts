@@ -492,7 +492,7 @@ describe('metrics', () => {
       expect(answer.status).toBe(200);
       expect(await answer.text()).toContain('process_cpu_seconds_total');
     } finally {
-      expect(await app.stop()).toBe(0);
+      expect(await app.end()).toBe(0);
     }
   });
 });

@@ -223,7 +223,7 @@ describe('workers', () => {
       await mails.mailTo('afterwards@example.com');
       await until(async () => (await jobsOf(app)).length === 0, 40_000);
       expect(app.logs().filter(({ level }) => level === 'fatal')).toEqual([]);
-      expect(await app.stop()).toBe(0);
+      expect(await app.end()).toBe(0);
     } finally {
       await app.stop();
       await gate.close();

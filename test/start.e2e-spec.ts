@@ -289,7 +289,7 @@ describe('the start', () => {
     try {
       await expect(startApp({ DATABASE_URL, MIGRATE: 'off' })).rejects.toThrow(/migrat/i);
       const app = await startApp({ DATABASE_URL });
-      expect(await app.stop()).toBe(0);
+      expect(await app.end()).toBe(0);
     } finally {
       await dropDatabase(DATABASE_URL);
     }
@@ -354,7 +354,7 @@ describe('the end', () => {
     const user = await app.register();
     const running = Promise.all(Array.from({ length: 5 }, () => app.login(user.user.email)));
     await sleep(20);
-    const code = app.stop();
+    const code = app.end();
     expect(await running).toHaveLength(5);
     expect(await code).toBe(0);
   });
@@ -381,7 +381,7 @@ describe('the end', () => {
       };
       const load = Promise.all(Array.from({ length: 16 }, worker));
       await until(() => answered > 100);
-      const code = app.stop();
+      const code = app.end();
       await app.logged(({ msg }) => msg === 'Stopping');
       // It serves on until load balancers have had the time to notice.
       const ready = await app.request('GET', '/health/ready');
@@ -394,7 +394,7 @@ describe('the end', () => {
 
   it('comes at once with a second signal', async () => {
     const app = await startApp({ SHUTDOWN_DELAY: '20' });
-    const first = app.stop();
+    const first = app.end();
     await app.logged(({ msg }) => msg === 'Stopping');
     app.signal('SIGTERM');
     expect(await first).toBe(1);
@@ -404,7 +404,7 @@ describe('the end', () => {
     const app = await startApp();
     await app.anonymous.get('/health'); // fetch keeps its connection
     const start = Date.now();
-    expect(await app.stop()).toBe(0);
+    expect(await app.end()).toBe(0);
     expect(Date.now() - start).toBeLessThan(3000);
   });
 });
@@ -417,7 +417,7 @@ describe('without a database of its own', () => {
   });
   afterAll(async () => {
     const postmaster = postmasterOf(app);
-    expect(await app.stop()).toBe(0);
+    expect(await app.end()).toBe(0);
     expect(isAlive(postmaster)).toBe(false);
   });
 

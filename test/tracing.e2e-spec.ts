@@ -159,7 +159,7 @@ describe('traces', () => {
   it('that were not sent yet are sent when it stops', async () => {
     await app.restart({ OTEL_BSP_SCHEDULE_DELAY: '60000' });
     await app.anonymous.get('/products/last-of-all');
-    expect(await app.stop()).toBe(0);
+    expect(await app.end()).toBe(0);
     const paths = collector.spans.map(({ attributes }) => attributes['url.path']);
     expect(paths).toContain('/api/v1/products/last-of-all');
   });
@@ -181,7 +181,7 @@ describe('a collector', () => {
     await app.anonymous.get('/products');
     await sleep(1500);
     expect(warnings(app)).toBe(1);
-    expect(await app.stop()).toBe(0);
+    expect(await app.end()).toBe(0);
   });
 
   it('that is frozen costs neither', async () => {
