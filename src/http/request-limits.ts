@@ -43,7 +43,7 @@ export class RequestLimits {
     request.taken = taken;
     if (taken.taken) return;
     for (const { place } of taken.standings.filter(isFull)) this.metrics.countRefusal(place.name);
-    throw new RateLimited(this.limiter.retryAfter(taken));
+    throw new RateLimited(this.limiter.retryAfter(taken.standings));
   }
 
   /** Counts what was refused before any guard has seen it: a body too large, a path that is none. @throws RateLimited */
@@ -65,11 +65,11 @@ export class RequestLimits {
     const { user } = request;
     const general: Policy =
       user === undefined
-        ? { name: 'anonymous', key: `{${networkOf(request.ip)}}`, limit: anonymous }
-        : { name: 'user', key: `{${user.id}}`, limit: perUser };
+        ? { name: 'anonymous', key: networkOf(request.ip), limit: anonymous }
+        : { name: 'user', key: user.id, limit: perUser };
     if (purpose === undefined) return [general];
     const limit = login === 0 ? 0 : PER_PURPOSE;
-    return [general, { name: purpose, key: `{${networkOf(request.ip)}}:${purpose}`, limit }];
+    return [general, { name: purpose, key: `${networkOf(request.ip)}:${purpose}`, limit }];
   }
 
   private tell(reply: Reply, { standings }: Taken<Policy>): void {

@@ -48,6 +48,12 @@ export class Limiter {
     return { taken, at, standings, isShared: false, localAt: taken ? at : undefined };
   }
 
+  /** How full these windows are; takes no place in any. */
+  async look<P extends Place>(places: readonly P[]): Promise<Standing<P>[]> {
+    const shared = this.redis.isHere ? await this.shared.look(places) : undefined;
+    return (shared ?? this.local.look(places, this.length)).standings;
+  }
+
   /** Lets this process know, too. @returns when by its clock, where that is worth it */
   private note(standings: readonly Standing[]): number | undefined {
     const places = standings.filter(({ used, place }) => used > place.limit * NEGLIGIBLE).map(({ place }) => place);
@@ -61,7 +67,7 @@ export class Limiter {
   }
 
   /** Until every window that is full has a place again: whole seconds, at least one and at most a window. */
-  retryAfter({ standings }: Taken): number {
+  retryAfter(standings: readonly Standing[]): number {
     return Math.max(1, ...standings.filter(isFull).map((standing) => this.seconds(standing)));
   }
 

@@ -71,6 +71,11 @@ export class LocalWindows {
     const at = this.now();
     const taken = places.every(({ key, limit }) => (this.live(key, at - window)?.count ?? 0) < limit);
     if (taken) this.add(places, window, at);
+    return { ...this.look(places, window, at), taken };
+  }
+
+  /** What `take` would say where it takes none. */
+  look<P extends Place>(places: readonly P[], window: number, at = this.now()): Verdict<P> {
     const standings = places.map((place): Standing<P> => {
       const hits = this.live(place.key, at - window);
       const used = hits?.count ?? 0;
@@ -78,7 +83,7 @@ export class LocalWindows {
       const first = hits?.at(Math.max(0, used - place.limit)) ?? at;
       return { place, used, freeIn: first + window - at };
     });
-    return { taken, at, standings };
+    return { taken: false, at, standings };
   }
 
   /** Takes a place whatever the limit: somebody else has let it through. @returns when */

@@ -20,7 +20,7 @@ local function timeAt(key, index)
   return tonumber(redis.call('LINDEX', key, index) or nil)
 end
 
-local function take(first, last, limitOf)
+local function take(first, last, limitOf, isLook)
   local now = clock
   local newest, oldest, used = {}, {}, {}
   for i = first, last do
@@ -30,7 +30,7 @@ local function take(first, last, limitOf)
       newest[i] = nil
     elseif newest[i] and newest[i] > now then now = newest[i] end
   end
-  local taken = 1
+  local taken = isLook and 0 or 1
   for i = first, last do
     oldest[i] = newest[i] and timeAt(KEYS[i], 0)
     while oldest[i] and oldest[i] <= now - window do
@@ -59,8 +59,10 @@ end
 local key, argument = 1, 2
 while ARGV[argument] do
   local count = tonumber(ARGV[argument])
+  local isLook = count < 0
+  count = math.abs(count)
   local first, before = key, argument
-  take(first, first + count - 1, function(i) return tonumber(ARGV[before + 1 + i - first]) end)
+  take(first, first + count - 1, function(i) return tonumber(ARGV[before + 1 + i - first]) end, isLook)
   key = key + count
   argument = argument + 1 + count
 end
@@ -76,6 +78,7 @@ const MOST_AT_ONCE = 16;
 
 interface Waiting {
   places: readonly Place[];
+  isLook: boolean;
   resolve: (verdict: Verdict | undefined) => void;
 }
 
@@ -93,8 +96,17 @@ export class RedisWindows {
 
   /** Takes one place in every window, or none in any; `undefined` where Redis does not answer, which it may have done. */
   take<P extends Place>(places: readonly P[]): Promise<Verdict<P> | undefined> {
+    return this.ask(places, false);
+  }
+
+  /** What `take` would say where it takes none. */
+  look<P extends Place>(places: readonly P[]): Promise<Verdict<P> | undefined> {
+    return this.ask(places, true);
+  }
+
+  private ask<P extends Place>(places: readonly P[], isLook: boolean): Promise<Verdict<P> | undefined> {
     return new Promise((resolve) => {
-      const count = this.waiting.push({ places, resolve: resolve as Waiting['resolve'] });
+      const count = this.waiting.push({ places, isLook, resolve: resolve as Waiting['resolve'] });
       if (count === 1) setImmediate(() => void this.send());
       if (count === MOST_AT_ONCE) void this.send();
     });
@@ -134,7 +146,11 @@ export class RedisWindows {
       places.length,
       ...places.map(redisKey),
       this.window,
-      ...takes.flatMap((take) => [take.places.length, ...take.places.map(({ limit }) => limit)]),
+      // A number below zero takes nothing, and only looks.
+      ...takes.flatMap((each) => [
+        each.isLook ? -each.places.length : each.places.length,
+        ...each.places.map(({ limit }) => limit),
+      ]),
     );
   }
 }

@@ -131,6 +131,24 @@ describeWithRedis('two replicas with one Redis', () => {
     expect(performance.now() - began).toBeLessThan(5000);
   });
 
+  it('take nobody for a guesser who was being let in when a replica died', async () => {
+    const { user } = await apps[0]!.register('Dina');
+    const { databaseUrl: DATABASE_URL } = apps[0]!;
+    const settings = { REDIS_URL: redis.url, TRUST_PROXY: '127.0.0.1', RATE_LIMIT_LOGIN: '5', DATABASE_URL };
+    const third = await startApp(settings);
+    const body = { email: user.email, password: PASSWORD };
+    const logins = Array.from({ length: 5 }, () => third.anonymous.post('/auth/login', body, from('192.0.2.78')));
+    const ended = Promise.allSettled(logins);
+    const keys = () => redis.ask((client) => client.keys('stoa:limit:login:192.0.2.78*'));
+    await until(async () => (await keys()).length > 0);
+    await third.stop();
+    expect((await ended).some(({ status }) => status === 'rejected')).toBe(true);
+    for (const key of await keys()) {
+      expect(key).not.toMatch(/wrong$/);
+      expect(await redis.ask((client) => client.pttl(key))).toBeLessThanOrEqual(60_000);
+    }
+  });
+
   it('keep little of it in Redis, nothing that names anybody, and nothing for longer than the window', async () => {
     const keys = await redis.ask((client) => client.keys('stoa:limit:*'));
     expect(keys.length).toBeGreaterThan(0);
