@@ -31,7 +31,7 @@ export class Config {
   declare readonly databasePool: { min: number; max: number; idleMs: number; acquireMs: number };
   declare readonly dataDir: string;
   declare readonly migrate: boolean;
-  /** Signs tokens where there is no private key, and cursors. With neither set one is made and kept in `dataDir`. */
+  /** Signs tokens where there is no private key. With neither set one is made and kept in `dataDir`. */
   declare readonly jwtSecret: string | undefined;
   /** Signs tokens; a secret beside it still verifies those that it has signed. */
   declare readonly jwtPrivateKey: KeyObject | undefined;

@@ -45,8 +45,9 @@ export function secretsOf(keys: {
   jwtPreviousKeys: readonly KeyObject[];
 }): [Buffer, ...Buffer[]] {
   const [current, ...others] = [
-    ...(keys.jwtSecret === undefined ? [] : [Buffer.from(keys.jwtSecret)]),
     ...(keys.jwtPrivateKey === undefined ? [] : [secretOf(keys.jwtPrivateKey)]),
+    // Beside a private key it is one of the past already.
+    ...(keys.jwtSecret === undefined ? [] : [Buffer.from(keys.jwtSecret)]),
     ...keys.jwtPreviousKeys.filter(({ type }) => type !== 'public').map(secretOf),
   ];
   if (current === undefined) throw new Error('There is no key to sign with');

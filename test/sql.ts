@@ -45,7 +45,15 @@ export class Holder {
   }
 
   async letGo(): Promise<void> {
-    await this.client.query('ROLLBACK');
+    await this.end('ROLLBACK');
+  }
+
+  async commit(): Promise<void> {
+    await this.end('COMMIT');
+  }
+
+  private async end(sql: string): Promise<void> {
+    await this.client.query(sql);
     await this.client.end();
   }
 }

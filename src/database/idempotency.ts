@@ -208,11 +208,17 @@ export class IdempotencyKeys implements OnApplicationBootstrap, OnModuleDestroy 
     const manager = await this.unitOfWork.manager();
     // Nobody can come as this user again. But whoever is not logged in can come with this email.
     await manager.query(`DELETE FROM idempotency_keys WHERE scope = $1`, [IdempotencyKeys.scopeOfUser(userId)]);
-    await manager.query(`UPDATE idempotency_keys SET body = 'null' WHERE scope = ANY ($1)`, [
-      this.scopesOfEmail(email),
-    ]);
+    await this.forgetGuest(email);
     await manager.query(`UPDATE idempotency_keys SET body = 'null' WHERE location = $1 AND location LIKE '/users/%'`, [
       `/users/${userId}`,
+    ]);
+  }
+
+  /** Empties the answers that were given to whoever came with this email. */
+  async forgetGuest(email: string): Promise<void> {
+    const manager = await this.unitOfWork.manager();
+    await manager.query(`UPDATE idempotency_keys SET body = 'null' WHERE scope = ANY ($1)`, [
+      this.scopesOfEmail(email),
     ]);
   }
 

@@ -71,6 +71,15 @@ describe('a field of a body', () => {
     expect(isGood(Body, { currency })).toBe(false);
   });
 
+  it('counts the characters of a name as Unicode does', () => {
+    expect(isGood(Body, { name: '😀'.repeat(100) })).toBe(true);
+    expect(isGood(Body, { name: '😀'.repeat(101) })).toBe(false);
+    expect(isGood(Body, { name: '😀' })).toBe(false);
+    // A mark that only says how the character before it is drawn is one of them.
+    expect(isGood(Body, { name: 'a\uFE0F' })).toBe(true);
+    expect(isGood(Body, { name: 'a\uFE0F'.repeat(51) })).toBe(false);
+  });
+
   it('does not count the blanks around a name', () => {
     expect(plainToInstance(Body, { name: '  Ann  ' })).toEqual({ name: 'Ann' });
     expect(isGood(Body, { name: ' A ' })).toBe(false);

@@ -9,7 +9,6 @@ import {
   IsInt,
   IsString,
   IsUUID,
-  Length,
   Matches,
   Max,
   MaxLength,
@@ -25,23 +24,31 @@ export const MAX_INTEGER = Number.MAX_SAFE_INTEGER;
 /** May be left out, but not be null. */
 export const Optional = () => ValidateIf((_, value) => value !== undefined);
 
+/** By code points, as JSON Schema counts: not by the units of UTF-16, nor by what a reader takes for one character. */
+function isWithin(min: number, max: number, text: string): boolean {
+  if (text.length < min || text.length > 2 * max) return false;
+  const length = Array.from(text).length;
+  return length >= min && length <= max;
+}
+
 /** A string of so many characters. */
 export const Text = (min: number, max: number) =>
   applyDecorators(
     IsString(),
-    ...(min === 0 ? [MaxLength(max, { message: LENGTH })] : [Length(min, max, { message: LENGTH })]),
+    ValidateBy({
+      name: 'length',
+      validator: {
+        validate: (value: unknown) => typeof value === 'string' && isWithin(min, max, value),
+        defaultMessage: () => `must have ${min > 0 ? `${min} to` : 'at most'} ${max} characters`,
+      },
+    }),
     ApiProperty({ ...(min > 0 && { minLength: min }), maxLength: max }),
   );
-
-const LENGTH = ({ constraints = [] as unknown[] }): string =>
-  constraints.length === 2
-    ? `must have ${String(constraints[0])} to ${String(constraints[1])} characters`
-    : `must have at most ${String(constraints[0])} characters`;
 
 export const Email = () =>
   applyDecorators(
     IsString({ message: AN_EMAIL }),
-    MaxLength(254, { message: LENGTH }),
+    MaxLength(254, { message: 'must have at most 254 characters' }),
     IsEmail({}, { message: AN_EMAIL }),
     ApiProperty({ format: 'email', maxLength: 254 }),
   );
@@ -81,9 +88,6 @@ export const Uuid = () =>
     ApiProperty({ format: 'uuid' }),
   );
 
-/** By characters, not by the units of UTF-16. */
-const isUpTo = (max: number, text: string): boolean => text.length <= max || Array.from(text).length <= max;
-
 /** Up to 20 pairs of strings, keys of up to 40 and values of up to 500 characters. */
 export const Metadata = () =>
   applyDecorators(
@@ -96,7 +100,7 @@ export const Metadata = () =>
           !Array.isArray(value) &&
           Object.keys(value).length <= 20 &&
           Object.entries(value).every(
-            ([key, text]) => key !== '' && isUpTo(40, key) && typeof text === 'string' && isUpTo(500, text),
+            ([key, text]) => isWithin(1, 40, key) && typeof text === 'string' && isWithin(0, 500, text),
           ),
         defaultMessage: () =>
           'must be at most 20 pairs of strings, with keys of 1 to 40 and values of up to 500 characters',
@@ -136,8 +140,7 @@ export const QueryDate = () =>
   );
 
 /** Text to look for. */
-export const QueryText = (max: number) =>
-  applyDecorators(IsString(), Length(1, max, { message: LENGTH }), ApiProperty({ minLength: 1, maxLength: max }));
+export const QueryText = (max: number) => Text(1, max);
 
 export const QueryMatches = (pattern: RegExp, message: string) =>
   applyDecorators(IsString(), Matches(pattern, { message }), ApiProperty({ pattern: pattern.source }));

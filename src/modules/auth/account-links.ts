@@ -1,11 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { UnitOfWork } from '../../database/unit-of-work.js';
+import { emailKeyOf } from '../../email-key.js';
 import { JobsService } from '../jobs/index.js';
 import { MailService } from '../mail/index.js';
-import { UsersService } from '../users/index.js';
+import { type User, UsersService } from '../users/index.js';
 import { BadUserToken } from './auth.errors.js';
-import { type Account, SessionsService } from './sessions.service.js';
+import { SessionsService } from './sessions.service.js';
 import { hashOf } from './tokens.js';
 import { type Purpose, UserToken } from './user-token.entity.js';
 import { UserTokensRepository } from './user-tokens.repository.js';
@@ -32,15 +33,15 @@ export class AccountLinks implements OnModuleInit {
   }
 
   /** In the running unit of work. */
-  async welcome(user: Account): Promise<void> {
+  async welcome(user: User): Promise<void> {
     const verifyUrl = await this.link(user, 'verify-email', '/verify-email');
-    await this.mails.send({ to: user.email ?? '', template: 'welcome', data: { name: user.name, verifyUrl } });
+    await this.mails.send({ ...to(user), template: 'welcome', data: { name: user.name, verifyUrl } });
   }
 
   /** Mails a new link, unless the address is verified already. */
   resendVerification(userId: string): Promise<void> {
     return this.unitOfWork.run(async () => {
-      const user = await this.users.find(userId);
+      const user = await this.users.hold(userId);
       if (user === null || user.emailVerified || (await this.isEnough(user, 'verify-email'))) return;
       await this.mailVerification(user);
     });
@@ -49,15 +50,17 @@ export class AccountLinks implements OnModuleInit {
   /** @throws BadUserToken */
   verifyEmail(token: string): Promise<void> {
     return this.unitOfWork.run(async () => {
-      const claim = await this.tokens.take('verify-email', hashOf(token));
+      // The user before their links, as whoever erases them does.
+      const claim = await this.tokens.findGood('verify-email', hashOf(token));
       if (claim === null || !(await this.users.verifyEmail(claim.userId, claim.emailKey))) throw new BadUserToken();
+      if ((await this.tokens.take('verify-email', hashOf(token))) === null) throw new BadUserToken();
       await this.tokens.deleteOf(claim.userId, 'verify-email');
     });
   }
 
   /** Whether there is such a user is found out by a job, so that nobody can tell by the answer or by its time. */
   forgotPassword(email: string): Promise<void> {
-    return this.jobs.enqueue(FORGOT, { email });
+    return this.jobs.enqueue(FORGOT, { email: emailKeyOf(email) });
   }
 
   /**
@@ -79,21 +82,25 @@ export class AccountLinks implements OnModuleInit {
   }
 
   /** Whatever was mailed to reset the old one is void, and its owner is told. In the running unit of work. */
-  async passwordChanged(user: Account): Promise<void> {
+  async passwordChanged(user: User): Promise<void> {
     await this.tokens.deleteOf(user.id, 'reset-password');
-    await this.mails.send({ to: user.email ?? '', template: 'password-changed', data: { name: user.name } });
+    await this.mails.send({ ...to(user), template: 'password-changed', data: { name: user.name } });
   }
 
   /** Tells the former address, and asks the new one. In the running unit of work. */
-  async emailChanged(user: Account, formerEmail: string): Promise<void> {
+  async emailChanged(user: User, formerEmail: string): Promise<void> {
     await this.tokens.deleteOf(user.id);
-    await this.mails.send({ to: formerEmail, template: 'email-changed', data: { name: user.name } });
+    await this.jobs.discard(FORGOT, { email: emailKeyOf(formerEmail) });
+    await this.mails.send({ ...to(user), to: formerEmail, template: 'email-changed', data: { name: user.name } });
     await this.mailVerification(user);
   }
 
   /** In the running unit of work. */
   async forget(userId: string): Promise<void> {
+    const user = await this.users.hold(userId);
     await this.tokens.deleteOf(userId);
+    await this.jobs.discard(FORGOT, { email: user?.emailKey ?? null });
+    await this.mails.forget(userId);
   }
 
   async clean(): Promise<void> {
@@ -102,26 +109,28 @@ export class AccountLinks implements OnModuleInit {
 
   private async mailReset(email: string): Promise<void> {
     await this.unitOfWork.run(async () => {
-      const user = await this.users.findByEmail(email);
+      const user = await this.users.holdByEmail(email);
       if (user === null || (await this.isEnough(user, 'reset-password'))) return;
       const url = await this.link(user, 'reset-password', '/reset-password');
-      await this.mails.send({ to: user.email ?? '', template: 'password-reset', data: { name: user.name, url } });
+      await this.mails.send({ ...to(user), template: 'password-reset', data: { name: user.name, url } });
     });
   }
 
-  private async isEnough({ id }: Account, purpose: Purpose): Promise<boolean> {
+  private async isEnough({ id }: User, purpose: Purpose): Promise<boolean> {
     return (await this.tokens.countRecent(id, purpose)) >= HOURLY;
   }
 
-  private async mailVerification(user: Account): Promise<void> {
+  private async mailVerification(user: User): Promise<void> {
     const verifyUrl = await this.link(user, 'verify-email', '/verify-email');
-    await this.mails.send({ to: user.email ?? '', template: 'verify-email', data: { name: user.name, verifyUrl } });
+    await this.mails.send({ ...to(user), template: 'verify-email', data: { name: user.name, verifyUrl } });
   }
 
-  private async link(user: Account, purpose: Purpose, path: string): Promise<string> {
+  private async link(user: User, purpose: Purpose, path: string): Promise<string> {
     const token = randomBytes(32).toString('base64url');
     const emailKey = user.emailKey ?? '';
     await this.tokens.create(UserToken.issue({ userId: user.id, emailKey, purpose, tokenHash: hashOf(token) }));
     return this.mails.linkTo(path, { token });
   }
 }
+
+const to = ({ id, email }: User) => ({ userId: id, to: email ?? '' });

@@ -2,10 +2,10 @@ import { Injectable } from '@nestjs/common';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import type { Principal } from '../../permissions.js';
 import { MailService } from '../mail/index.js';
-import { UsersService } from '../users/index.js';
+import { type User, UsersService } from '../users/index.js';
 import { AccountLinks } from './account-links.js';
 import { InvalidCredentials } from './auth.errors.js';
-import { type Account, type Origin, SessionsService, type TokenPair } from './sessions.service.js';
+import { type Origin, SessionsService, type TokenPair } from './sessions.service.js';
 
 /** Who gets in, and with what. */
 @Injectable()
@@ -55,8 +55,8 @@ export class AuthService {
     });
   }
 
-  private async tellOfNewPlace({ email, name }: Account, { ip, userAgent }: Origin): Promise<void> {
+  private async tellOfNewPlace({ id, email, name }: User, { ip, userAgent }: Origin): Promise<void> {
     const data = { name, ip: ip ?? 'unknown', userAgent, time: new Date().toISOString() };
-    await this.mails.send({ to: email ?? '', template: 'new-session', data });
+    await this.mails.send({ userId: id, to: email ?? '', template: 'new-session', data });
   }
 }

@@ -21,17 +21,21 @@ export class SessionsRepository extends Repository<Session> {
     super(unitOfWork, Session);
   }
 
-  /** Those that there are, locked in the order of their ids: nobody waits in a circle. */
-  async lockAll(ids: readonly string[]): Promise<Map<string, Session>> {
-    const rows = await this.prepared<Session>(
+  /**
+   * Those that there are, locked in the order of their ids: nobody waits in a circle. And what time it is, by the one clock
+   * that all replicas share.
+   */
+  async lockAll(ids: readonly string[]): Promise<{ sessions: Map<string, Session>; now: Date }> {
+    const rows = await this.prepared<Session & { now: Date }>(
       'lock sessions',
       `SELECT id, user_id AS "userId", refresh_hash AS "refreshHash", previous_refresh_hash AS "previousRefreshHash",
               rotated_at AS "rotatedAt", ip, user_agent AS "userAgent", created_at AS "createdAt",
-              last_used_at AS "lastUsedAt", expires_at AS "expiresAt", ended_at AS "endedAt"
+              last_used_at AS "lastUsedAt", expires_at AS "expiresAt", ended_at AS "endedAt", clock_timestamp() AS now
          FROM sessions WHERE id = ANY ($1::uuid[]) ORDER BY id FOR NO KEY UPDATE`,
       [ids],
     );
-    return new Map(rows.map((row) => [row.id, Object.assign(new Session(), row)]));
+    const sessions = new Map(rows.map(({ now: _, ...row }) => [row.id, Object.assign(new Session(), row)]));
+    return { sessions, now: rows.at(-1)?.now ?? new Date() };
   }
 
   /** Writes what `rotate` has changed. */

@@ -7,7 +7,7 @@ import { UnitOfWork } from '../../database/unit-of-work.js';
 import { networkOf } from '../../limits/network.js';
 import type { Principal } from '../../permissions.js';
 import { EventsService } from '../events/index.js';
-import { UsersService } from '../users/index.js';
+import { type User, UsersService } from '../users/index.js';
 import { SessionNotFound, TokenReused, TokenRevoked } from './auth.errors.js';
 import { Revocations } from './revocations.js';
 import { Session } from './session.entity.js';
@@ -20,12 +20,10 @@ export interface Origin {
   userAgent: string | null;
 }
 
-export type Account = NonNullable<Awaited<ReturnType<UsersService['find']>>>;
-
 export interface TokenPair {
   accessToken: string;
   refreshToken: string;
-  user: Account;
+  user: User;
 }
 
 /** How long it is remembered where somebody was logged in: to tell a new place from an old one. */
@@ -52,7 +50,7 @@ export class SessionsService {
   }
 
   /** In the running unit of work, which has to hold the user: one that is being erased must not get a new session. */
-  async begin(user: Account, { ip, userAgent }: Origin): Promise<TokenPair> {
+  async begin(user: User, { ip, userAgent }: Origin): Promise<TokenPair> {
     const now = new Date();
     const id = Session.newId();
     const jti = randomBytes(32).toString('base64url');
@@ -110,12 +108,12 @@ export class SessionsService {
     });
   }
 
-  isKnown(user: Account, { ip, userAgent }: Origin): Promise<boolean> {
+  isKnown(user: User, { ip, userAgent }: Origin): Promise<boolean> {
     return this.sessions.isKnown(user.id, ip, brief(userAgent));
   }
 
   /** Whether one of the user's sessions was begun from the network of this address. */
-  async hasBegunFrom(user: Account, ip: string): Promise<boolean> {
+  async hasBegunFrom(user: User, ip: string): Promise<boolean> {
     const ips = await this.sessions.ipsOf(user.id);
     return ips.some((each) => networkOf(each) === networkOf(ip));
   }
@@ -134,7 +132,7 @@ export class SessionsService {
 
   /** Those that come at the same time, in one unit of work: two that show tokens of one session, one after the other. */
   private async rotateAll(shown: readonly RefreshClaims[]): Promise<(TokenPair | 'reused' | Error)[]> {
-    const [sessions, users] = await Promise.all([
+    const [{ sessions, now }, users] = await Promise.all([
       this.sessions.lockAll(shown.map(({ sid }) => sid)),
       this.users.findAll(shown.map(({ sub }) => sub)),
     ]);
@@ -147,7 +145,6 @@ export class SessionsService {
         outcomes.push(new TokenRevoked());
         continue;
       }
-      const now = new Date();
       const successor = this.tokens.successorOf(jti);
       const use = session.judge(hashOf(jti), this.config.refreshReuseGrace, now);
       if (use === 'current') {
@@ -166,7 +163,7 @@ export class SessionsService {
     return outcomes;
   }
 
-  private pair(user: Account, sid: string, jti: string, issuedAt: Date): TokenPair {
+  private pair(user: User, sid: string, jti: string, issuedAt: Date): TokenPair {
     const { id: sub, email, role, rightsVersion } = user;
     return {
       accessToken: this.tokens.access({ sub, email: email ?? '', roles: [role], sid, rights: rightsVersion }),

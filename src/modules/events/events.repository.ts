@@ -67,11 +67,11 @@ export class EventsRepository extends Repository<Event> {
 
   /** The one change that an event ever sees. */
   async overwrite(resourceIds: readonly string[], types: readonly string[], fields: object): Promise<void> {
-    await this.query('UPDATE events SET data = data || $3 WHERE resource_id = ANY ($1::uuid[]) AND type = ANY ($2)', [
-      resourceIds,
-      types,
-      JSON.stringify(fields),
-    ]);
+    await this.query(
+      `UPDATE events SET data = data || $3
+        WHERE resource_id = ANY ($1::uuid[]) AND type = ANY ($2) AND data || $3 IS DISTINCT FROM data`,
+      [resourceIds, types, JSON.stringify(fields)],
+    );
   }
 
   async findPage({ type }: EventFilters, request: PageRequest, caller: string): Promise<Page<Event>> {

@@ -87,6 +87,14 @@ export class JobsRepository extends Repository<Job> {
     );
   }
 
+  async discard(task: string, fields: object): Promise<void> {
+    const such = `task_id = (SELECT id FROM graphile_worker._private_tasks WHERE identifier = $1)
+      AND payload::jsonb @> $2::jsonb`;
+    const values = [task, JSON.stringify(fields)];
+    await this.query(`DELETE FROM graphile_worker._private_jobs WHERE locked_at IS NULL AND ${such}`, values);
+    await this.query(`UPDATE graphile_worker._private_jobs SET payload = '{}' WHERE ${such}`, values);
+  }
+
   /** Lets go of all that a worker holds: its jobs run again, as soon as somebody else takes them. */
   async giveBack(worker: string): Promise<void> {
     await this.query('SELECT graphile_worker.force_unlock_workers(ARRAY[$1])', [worker]);

@@ -52,6 +52,14 @@ export class JobsService implements OnModuleInit {
     await this.jobs.add(task, payload, { maxAttempts: DEFAULT_ATTEMPTS, ...options });
   }
 
+  /**
+   * Lets go of the jobs of this name whose payload has these fields, in the running unit of work: they are not done, nor
+   * kept where they have failed. One that is just being worked loses its payload, and fails where it has to be tried again.
+   */
+  async discard(task: string, fields: object): Promise<void> {
+    await this.jobs.discard(task, fields);
+  }
+
   /** Says who does the jobs of this name. To be called in `onModuleInit`. */
   handle<P extends object>(task: string, handler: JobHandler<P>): void {
     this.registry.addHandler(task, handler as JobHandler);

@@ -5,11 +5,14 @@ import { JobsService, PermanentFailure } from '../jobs/index.js';
 import { Mailer } from './mailer.js';
 import { isTemplate, type MailTemplate, render, type TemplateData } from './templates.js';
 
+const SEND = 'mail.send';
 /** With the waits between them about ten hours. Later than that, most mails would only surprise. */
 const ATTEMPTS = 11;
 
-/** To whom, which mail, and what is said in it. */
-export type Mail = { [T in MailTemplate]: { to: string; template: T; data: TemplateData[T] } }[MailTemplate];
+/** To whom, which mail, what is said in it, and whom it is about, if a user: it goes with them. */
+export type Mail = {
+  [T in MailTemplate]: { to: string; template: T; data: TemplateData[T]; userId?: string };
+}[MailTemplate];
 
 /** What waits in the job: whole, with its links, until it is sent, and so never to be logged or shown. */
 type MailJob = Mail & { messageId: string };
@@ -23,13 +26,18 @@ export class MailService implements OnModuleInit {
   ) {}
 
   onModuleInit(): void {
-    this.jobs.handle<Partial<MailJob>>('mail.send', (mail) => this.deliver(mail));
+    this.jobs.handle<Partial<MailJob>>(SEND, (mail) => this.deliver(mail));
   }
 
   /** Sends a mail once the running unit of work has committed, and none otherwise. */
   async send(mail: Mail): Promise<void> {
     const job: MailJob = { ...mail, messageId: uuid() };
-    await this.jobs.enqueue('mail.send', job, { maxAttempts: ATTEMPTS });
+    await this.jobs.enqueue(SEND, job, { maxAttempts: ATTEMPTS });
+  }
+
+  /** Sends none of those about this user that have not been sent, once the running unit of work has committed. */
+  async forget(userId: string): Promise<void> {
+    await this.jobs.discard(SEND, { userId });
   }
 
   /** A link for a mail, below `APP_URL`: `linkTo('/verify-email', { token })`. */

@@ -38,7 +38,7 @@ export class CustomerView extends UserView {
 
 /** Orders come and go without the user's version: the rest of the tag is drawn from the summary. */
 export const tagOfCustomer = ({ version, orderSummary }: CustomerView): string =>
-  `${version}-${hash('sha256', JSON.stringify(orderSummary), 'base64url').slice(0, 16)}`;
+  `${version}-${hash('sha256', JSON.stringify(orderSummary), 'hex').slice(0, 16)}`;
 
 export function toCustomer({ user, orderSummary }: Awaited<ReturnType<CustomersService['get']>>): CustomerView {
   return Object.assign(toUser(user), { orderSummary });

@@ -1,9 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import type { Principal } from '../../permissions.js';
-import { UsersService } from '../users/index.js';
+import { type User, UsersService } from '../users/index.js';
 import { CustomersRepository, type OrderSummary } from './customers.repository.js';
-
-type User = Awaited<ReturnType<UsersService['get']>>;
 
 /** Users as those who order. */
 @Injectable()

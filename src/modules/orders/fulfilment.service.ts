@@ -105,18 +105,19 @@ export class FulfilmentService implements OnModuleInit {
    */
   private async release(userId: string, by: Principal): Promise<void> {
     // Orders, then products, then accounts: the order in which everybody locks.
-    const open = await this.orders.lockOfUser(userId, OPEN);
+    const orders = await this.orders.lockOfUser(userId, OPEN);
+    const open = orders.filter(({ status }) => OPEN.includes(status));
     if (open.some(({ status }) => status !== 'pending')) throw new OrdersUndelivered();
     await this.catalogue.putBack(open.flatMap(({ items }) => items));
     await this.ledger.close(userId);
     // Before the orders are cancelled for a reason that is not theirs.
     await this.journal.forgetReasons(userId);
-    for (const order of open) {
+    for (const order of orders) {
       await this.journal.change(order, { by: by.id, reason: 'The user was erased' }, () => {
-        order.cancel();
+        order.erase();
       });
     }
-    await this.journal.forget(userId);
+    await this.journal.redact(userId);
   }
 
   private async isReleased(userId: string): Promise<boolean> {

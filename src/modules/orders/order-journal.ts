@@ -68,8 +68,8 @@ export class OrderJournal {
     await this.changes.blankReasons(userId);
   }
 
-  /** Blanks what a user wrote on their orders, who is being erased. Events that tell of it stay, without it. */
-  async forget(userId: string): Promise<void> {
-    await this.events.redact(await this.orders.blank(userId), ORDER_EVENTS, { note: null, metadata: {} });
+  /** Blanks in all that was told of a user's orders what they wrote on them, who is being erased. */
+  async redact(userId: string): Promise<void> {
+    await this.events.redact(await this.orders.idsOf(userId), ORDER_EVENTS, { note: null, metadata: {} });
   }
 }

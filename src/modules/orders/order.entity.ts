@@ -170,6 +170,14 @@ export class Order {
     else this.touch();
   }
 
+  /** What is left of it where its user is erased: nothing that they wrote on it, and no claim on what was not paid for. */
+  erase(): void {
+    this.note = null;
+    this.metadata = {};
+    if (this.status === 'pending') this.become('cancelled');
+    else this.touch();
+  }
+
   isOverdue(now: Date): boolean {
     return this.status === 'pending' && this.expiresAt <= now;
   }

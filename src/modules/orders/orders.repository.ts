@@ -148,13 +148,14 @@ export class OrdersRepository extends Repository<Order> {
     return (await this.count({ userId, status: In([...statuses]) })) > 0;
   }
 
-  /** Locked in the order of their ids. */
+  /** Those of a user that are in such a state, or bear what the user wrote; locked in the order of their ids. */
   async lockOfUser(userId: string, statuses: readonly OrderStatus[]): Promise<Order[]> {
     const orders = await (
       await this.manager()
     )
       .createQueryBuilder(Order, 'order')
-      .where('order.userId = :userId AND order.status IN (:...statuses)', { userId, statuses })
+      .where('order.userId = :userId', { userId })
+      .andWhere(`(order.status IN (:...statuses) OR order.note IS NOT NULL OR order.metadata <> '{}')`, { statuses })
       .orderBy('order.id')
       .setLock('for_no_key_update')
       .getMany();
@@ -162,13 +163,8 @@ export class OrdersRepository extends Repository<Order> {
     return orders;
   }
 
-  /** Blanks what a user wrote on their orders. @returns the ids of those that bore anything */
-  async blank(userId: string): Promise<string[]> {
-    const rows = await this.query<{ id: string }>(
-      `UPDATE orders SET note = NULL, metadata = '{}', version = version + 1, updated_at = now()
-        WHERE user_id = $1 AND (note IS NOT NULL OR metadata <> '{}') RETURNING id`,
-      [userId],
-    );
+  async idsOf(userId: string): Promise<string[]> {
+    const rows = await this.query<{ id: string }>('SELECT id FROM orders WHERE user_id = $1', [userId]);
     return rows.map(({ id }) => id);
   }
 

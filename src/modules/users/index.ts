@@ -1,6 +1,6 @@
 export { FirstAdmin } from './first-admin.js';
 export { GivenPassword, NewPassword } from './password.rules.js';
-export type { UserName } from './user.entity.js';
+export type { User, UserName } from './user.entity.js';
 export { toUser, UserView } from './users.dto.js';
 export { EmailTaken } from './users.errors.js';
 export { UsersImport } from './users.import.js';

@@ -33,7 +33,7 @@ export class Passwords {
   private readonly waiting: (() => void)[] = [];
   private decoy: Promise<string> | undefined;
   /** How long checking an imported hash takes lately. What fails sooner waits, or it would tell who has such a hash. */
-  private bcryptMs = 0;
+  private importedMs = 0;
 
   /** @throws UnavailableError when too many are waiting already */
   hash(password: string): Promise<string> {
@@ -54,8 +54,8 @@ export class Passwords {
       return [isCheckable && isRight, performance.now() - begin];
     });
     // The slowest of late: hashes of any cost may be among them.
-    if (isBcrypt(against)) this.bcryptMs = Math.max(ms, 0.9 * this.bcryptMs + 0.1 * ms);
-    if (!isRight && ms < this.bcryptMs) await sleep(Math.min(this.bcryptMs, LONGEST_PAUSE_MS) - ms);
+    if (!isOurs(against)) this.importedMs = Math.max(ms, 0.9 * this.importedMs + 0.1 * ms);
+    if (!isRight && ms < this.importedMs) await sleep(Math.min(this.importedMs, LONGEST_PAUSE_MS) - ms);
     return isRight;
   }
 
@@ -94,5 +94,9 @@ function matches(passwordHash: string, password: string): Promise<boolean> {
     ? bcrypt.compare(password, passwordHash.replace(/^\$2y\$/, '$2b$'))
     : verify(passwordHash, password);
 }
+
+const OURS = `$argon2id$v=19$m=${ARGON2ID.memoryCost},t=${ARGON2ID.timeCost},p=${ARGON2ID.parallelism}$`;
+/** Whether it takes as long as those that we make. */
+const isOurs = (passwordHash: string): boolean => passwordHash.startsWith(OURS);
 
 const isBcrypt = (passwordHash: string): boolean => passwordHash.startsWith('$2');

@@ -106,18 +106,32 @@ export class UsersService {
 
   /** @throws UserNotFound, ForbiddenError, StaleVersion, EmailTaken, WrongPassword, LastAdmin */
   async update(id: string, changes: UserChanges, by: Principal, check: VersionCheck = anyVersion): Promise<User> {
-    const target = await this.get(id, by);
-    this.assertMayChange(target, by);
-    if (changes.role !== undefined && !may(by, 'admin')) throw new ForbiddenError('Only an admin can set a role');
-    const changesOwnEmail = id === by.id && changes.email !== undefined && changes.email !== target.email;
-    if (changesOwnEmail) await this.confirm(id, changes.currentPassword);
+    for (let attempt = 1; attempt <= CHECKS; attempt++) {
+      const target = await this.get(id, by);
+      this.assertMayChange(target, by);
+      if (changes.role !== undefined && !may(by, 'admin')) throw new ForbiddenError('Only an admin can set a role');
+      const proof = movesOwnEmail(target, changes, by) ? await this.confirm(id, changes.currentPassword) : undefined;
+      const updated = await this.apply(id, changes, by, check, proof);
+      if (updated !== undefined) return updated;
+    }
+    throw new WrongPassword();
+  }
 
+  /** @returns `undefined` where it needs the password once more: their email or their password is another by now */
+  private apply(
+    id: string,
+    changes: UserChanges,
+    by: Principal,
+    check: VersionCheck,
+    proof: string | undefined,
+  ): Promise<User | undefined> {
     return this.unitOfWork.run(async () => {
       const admins = changes.role === undefined ? [] : await this.users.lockAdmins();
       const user = await this.users.lockById(id);
       if (user === null) throw new UserNotFound();
       this.assertMayChange(user, by);
       check(user.version);
+      if (movesOwnEmail(user, changes, by) && (await this.users.passwordHashOf(id)) !== proof) return undefined;
       if (user.role === 'admin' && changes.role !== undefined && changes.role !== 'admin')
         this.assertNotLast(admins, id);
       const former = { email: user.email ?? '', rightsVersion: user.rightsVersion };
@@ -126,7 +140,11 @@ export class UsersService {
       if (changes.role !== undefined) user.changeRole(changes.role);
       await this.save(user, 'user.updated');
       if (user.rightsVersion !== former.rightsVersion) await this.tellOfRights(user);
-      if (isMoved) for (const hook of this.emailChangeHooks) await hook(user, former.email);
+      if (isMoved) {
+        // Who comes with the former address from now on may be somebody else.
+        await this.idempotency.forgetGuest(former.email);
+        for (const hook of this.emailChangeHooks) await hook(user, former.email);
+      }
       return user;
     });
   }
@@ -231,9 +249,17 @@ export class UsersService {
     return this.users.findByIds(ids);
   }
 
-  /** Null for an unknown or an erased one. */
-  find(id: string): Promise<User | null> {
-    return this.users.findById(id);
+  /** Whom nobody changes or erases until the running unit of work ends; null for an unknown or an erased one. */
+  hold(id: string): Promise<User | null> {
+    return this.users.lockById(id);
+  }
+
+  /** The same of the one who has this email. */
+  async holdByEmail(email: string): Promise<User | null> {
+    const found = await this.users.findByEmail(email);
+    const user = found && (await this.users.lockById(found.id));
+    // They may have got another meanwhile.
+    return user?.emailKey === found?.emailKey ? user : null;
   }
 
   /**
@@ -270,8 +296,7 @@ export class UsersService {
 
   /** To the operator, as admin: nothing that was good for this account before is any longer. */
   private async handOver(email: string, passwordHash: string): Promise<void> {
-    const found = await this.users.findByEmail(email);
-    const user = found && (await this.users.lockById(found.id));
+    const user = await this.holdByEmail(email);
     if (user === null) throw new UserNotFound();
     user.changeRole('admin');
     user.passwordHash = passwordHash;
@@ -331,10 +356,16 @@ export class UsersService {
     if (admins.length === 1 && admins[0] === id) throw new LastAdmin();
   }
 
-  private async confirm(id: string, password: string | undefined): Promise<void> {
+  /** @returns the hash that the password was checked against */
+  private async confirm(id: string, password: string | undefined): Promise<string> {
     if (password === undefined) throw ValidationError.of('currentPassword', 'is required to change your own email');
-    await this.guesses.ofUser(id, async () => {
-      if (!(await this.passwords.verify(await this.users.passwordHashOf(id), password))) throw new WrongPassword();
+    return this.guesses.ofUser(id, async () => {
+      const passwordHash = await this.users.passwordHashOf(id);
+      if (passwordHash === null || !(await this.passwords.verify(passwordHash, password))) throw new WrongPassword();
+      return passwordHash;
     });
   }
 }
+
+const movesOwnEmail = (user: User, { email }: UserChanges, by: Principal): boolean =>
+  user.id === by.id && email !== undefined && email !== user.email;
