@@ -74,7 +74,7 @@ async function main(): Promise<void> {
   await redis.start();
   const metrics = new Metrics();
   if (redis.isConfigured) metrics.gauge('stoa_redis_up', '1 while Redis answers, else 0', () => Number(redis.isHere));
-  const drain = new Drain();
+  const drain = new Drain(config);
   const app = await createApp({ config, logger, dataSource, redis, metrics, drain });
   await app.init();
   await standby.close();

@@ -23,12 +23,12 @@ export function stopWhenTold(config: Config, logger: Logger, steps: Steps): () =
 
   const stop = async (delay: number): Promise<void> => {
     isStopping = true;
+    steps.announce();
+    if (delay > 0) await sleep(delay * 1000);
     setTimeout(() => {
       logger.error('What was in work has not ended in time');
       process.exit(1);
     }, config.shutdownTimeout * 1000).unref();
-    steps.announce();
-    if (delay > 0) await sleep(delay * 1000);
     await steps.finish();
     await steps.release();
     logger.info('Stopped');

@@ -392,6 +392,15 @@ describe('the end', () => {
     },
   );
 
+  it.each([
+    { SHUTDOWN_DELAY: '1', SHUTDOWN_TIMEOUT: '1' },
+    { SHUTDOWN_DELAY: '3', SHUTDOWN_TIMEOUT: '2' },
+  ])('is a success also where there is little time for it: %j', async (settings) => {
+    const app = await startApp(settings);
+    await app.anonymous.get('/health'); // fetch keeps its connection
+    expect(await app.end()).toBe(0);
+  });
+
   it('comes at once with a second signal', async () => {
     const app = await startApp({ SHUTDOWN_DELAY: '20' });
     const first = app.end();

@@ -107,7 +107,7 @@ export class DatabaseMonitor implements OnModuleInit, OnModuleDestroy {
 
   private async ask(): Promise<boolean> {
     const kept = this.client;
-    let outcome = kept === undefined ? 'refused' : await outcomeOf(kept.query('SELECT 1'));
+    let outcome = kept === undefined ? 'refused' : await outcomeOf(mayWrite(kept));
     if (outcome === 'answered') return true;
     this.drop();
     // That one connection was cut says nothing about the next; silence does.
@@ -120,7 +120,7 @@ export class DatabaseMonitor implements OnModuleInit, OnModuleDestroy {
     });
     client.on('error', () => undefined);
     this.client = client;
-    outcome = await outcomeOf(client.connect().then(() => client.query('SELECT 1')));
+    outcome = await outcomeOf(client.connect().then(() => mayWrite(client)));
     if (outcome !== 'answered') this.drop();
     return outcome === 'answered';
   }
@@ -129,6 +129,12 @@ export class DatabaseMonitor implements OnModuleInit, OnModuleDestroy {
     this.client?.connection.stream.destroy();
     this.client = undefined;
   }
+}
+
+/** @throws Error where it only reads: another has taken over, and the name will lead to that one */
+async function mayWrite(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ transaction_read_only: string }>('SHOW transaction_read_only');
+  if (rows[0]?.transaction_read_only !== 'off') throw new Error('The database takes no writes');
 }
 
 type Outcome = 'answered' | 'refused' | 'silent';

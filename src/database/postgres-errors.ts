@@ -39,11 +39,11 @@ export const isUnavailable = (error: unknown): boolean =>
   error instanceof UnavailableError || translateFailure(error) instanceof UnavailableError;
 
 /**
- * Classes 08, 53 and 57P, lock and statement timeouts, conflicts of transactions that all attempts ran into; what Node
+ * Classes 08, 53 and 57P, a server that only reads because another has taken over, lock and statement timeouts, conflicts of transactions that all attempts ran into; what Node
  * says of a broken connection.
  */
 const AWAY =
-  /^(40001|40P01|08\w{3}|53\w{3}|57P0\d|57014|55P03|25P03|E(CONN|PIPE|HOST|NET|TIMEDOUT|NOTFOUND|AI_AGAIN)\w*)$/;
+  /^(40001|40P01|08\w{3}|53\w{3}|57P0\d|57014|55P03|25006|25P03|E(CONN|PIPE|HOST|NET|TIMEDOUT|NOTFOUND|AI_AGAIN)\w*)$/;
 const AWAY_MESSAGES =
   /timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection error/;
 

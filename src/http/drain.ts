@@ -2,9 +2,12 @@ import { once } from 'node:events';
 import type { Server } from 'node:http';
 import { Server as NetServer, type Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
+import type { Config } from '../config.js';
 
 /** A connection over which nothing has come for so long is closed without an answer that says so. */
 const IDLE_MS = 1000;
+/** As that, of all the time that there is to stop. */
+const IDLE_SHARE = 1 / 4;
 
 /**
  * Ends the connections of a server without losing a request. Node's own `close` cuts kept-alive connections just as the
@@ -12,7 +15,12 @@ const IDLE_MS = 1000;
  */
 export class Drain {
   private readonly sockets = new Set<Socket>();
+  private readonly idleMs: number;
   private isOn = false;
+
+  constructor({ shutdownTimeout }: Pick<Config, 'shutdownTimeout'>) {
+    this.idleMs = Math.min(IDLE_MS, shutdownTimeout * 1000 * IDLE_SHARE);
+  }
 
   watch(fastify: FastifyInstance): void {
     fastify.addHook('onSend', (_request, reply, _payload, done) => {
@@ -34,7 +42,7 @@ export class Drain {
     NetServer.prototype.close.call(server);
     const closing = setInterval(() => {
       this.closeIdle(server);
-    }, IDLE_MS);
+    }, this.idleMs);
     await ended.finally(() => {
       clearInterval(closing);
     });

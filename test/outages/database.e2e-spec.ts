@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Answer, type App, dataOf, failureOf, NOTHING, startApp, type UserClient } from '../app.js';
 import { Gate } from '../gate.js';
+import { query } from '../sql.js';
+import { until } from '../until.js';
 
 jest.setTimeout(600_000);
 
@@ -72,6 +74,22 @@ describe('a database that goes away', () => {
     const said = app.logs().map(({ msg }) => msg);
     expect(said.filter((message) => message === 'The database is away').length).toBeGreaterThan(0);
     expect(said.at(-1)).not.toBe('The database is away');
+  });
+
+  it('and is a server that only reads, since another has taken over: it is as good as away', async () => {
+    const name = new URL(app.databaseUrl).pathname.slice(1);
+    const takeWrites = (value: string) =>
+      query(process.env.TEST_SERVER_URL!, `ALTER DATABASE ${name} SET default_transaction_read_only = ${value}`);
+    await takeWrites('on');
+    try {
+      gate.cut();
+      await until(async () => (await statusOf('/health/ready')) === 503);
+      expect(failureOf(await user.post('/accounts', { currency: 'EUR' }))).toBe('503 SERVICE_UNAVAILABLE');
+    } finally {
+      await takeWrites('off');
+    }
+    expect(await worksWithin(user, 5000)).toBe(true);
+    dataOf(await user.post('/accounts', { currency: 'EUR' }), 201);
   });
 
   it('is asked again over another connection when all are cut', async () => {

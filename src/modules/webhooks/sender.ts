@@ -26,7 +26,7 @@ const PER_ENDPOINT = 8;
 const PER_FAILING_ENDPOINT = 1;
 /** More than an attempt may take. What a process had in hand when it died is sent again after so long. */
 const LEASE_MS = 20_000;
-const PATIENCE_AT_STOP_MS = 5000;
+const PATIENCE_AT_STOP_MS = 3000;
 const LONGEST_ERROR = 500;
 
 const USER_AGENT = 'Stoa-Webhooks/1.0';
