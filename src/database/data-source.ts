@@ -7,7 +7,7 @@ import { SnakeCase } from './naming.js';
 import { Pool } from './pool.js';
 
 /** How long one statement may take before PostgreSQL ends it. */
-const STATEMENT_TIMEOUT_MS = 10_000;
+export const STATEMENT_TIMEOUT_MS = 10_000;
 /** How long a statement may wait for a lock. A queue on one hot row is short work for each; more than this is stuck. */
 const LOCK_TIMEOUT_MS = 8_000;
 

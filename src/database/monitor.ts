@@ -6,7 +6,7 @@ import { DataSource } from 'typeorm';
 import { Config } from '../config.js';
 import { Log } from '../telemetry/logger.js';
 import { Metrics } from '../telemetry/metrics.js';
-import { poolOf } from './data-source.js';
+import { poolOf, STATEMENT_TIMEOUT_MS } from './data-source.js';
 import { KEEPALIVE } from './keepalive.js';
 import { knownMigrations } from './migrate.js';
 import type { Pool } from './pool.js';
@@ -18,7 +18,8 @@ const INTERVAL_WHILE_AWAY_MS = 250;
 
 /**
  * Asks the database over and over whether it is there, over a connection of its own. A stopped database refuses, but
- * one that is frozen or behind a broken network says nothing at all, and who waits for its answer would wait for ever.
+ * one that is frozen or behind a broken network says nothing at all, and who waits for its answer would wait for ever. So
+ * would who has one of many connections of which something in between has lost track: no statement takes as long.
  */
 @Injectable()
 export class DatabaseMonitor implements OnModuleInit, OnModuleDestroy {
@@ -74,6 +75,7 @@ export class DatabaseMonitor implements OnModuleInit, OnModuleDestroy {
   private async run(): Promise<void> {
     while (!this.isStopped) {
       const isUp = await this.answers();
+      this.pool.cutSilent(STATEMENT_TIMEOUT_MS + SILENCE_MS);
       await sleep(isUp ? INTERVAL_MS : INTERVAL_WHILE_AWAY_MS, undefined, { ref: false });
     }
   }

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net';
 import pg from 'pg';
 import { UnavailableError } from '../errors.js';
 import { inThisTrace, traceQueries } from '../telemetry/tracing.js';
@@ -18,6 +19,8 @@ export class Pool extends pg.Pool {
   private readonly waiting = new WaitingLine<{ since: number; tell: Connected }>();
   /** Also those that are still being made, which the pool itself tells nobody of. */
   private readonly clients: Set<pg.Client>;
+  /** Those that somebody has, and since when nothing has come over them. */
+  private readonly busy = new Map<pg.PoolClient, { bytesRead: number; since: number }>();
   private isAway = false;
   /** Told how long each waited for a connection, in seconds. */
   onAcquire: (seconds: number) => void = () => undefined;
@@ -41,6 +44,12 @@ export class Pool extends pg.Pool {
       },
     });
     this.clients = clients;
+    this.on('acquire', (client) => {
+      this.busy.set(client, { bytesRead: streamOf(client).bytesRead, since: performance.now() });
+    });
+    this.on('release', (_, client) => {
+      this.busy.delete(client);
+    });
   }
 
   override connect(): Promise<pg.PoolClient>;
@@ -93,7 +102,16 @@ export class Pool extends pg.Pool {
   giveUp(): void {
     this.isAway = true;
     for (const { tell } of [...this.waiting]) tell(away());
-    for (const client of this.clients) client.connection.stream.destroy();
+    for (const client of this.clients) streamOf(client).destroy();
+  }
+
+  /** Cuts the connections that somebody has and over which nothing has come for so many milliseconds. */
+  cutSilent(milliseconds: number): void {
+    for (const [client, last] of this.busy) {
+      const { bytesRead } = streamOf(client);
+      if (bytesRead !== last.bytesRead) this.busy.set(client, { bytesRead, since: performance.now() });
+      else if (performance.now() - last.since > milliseconds) streamOf(client).destroy();
+    }
   }
 
   resume(): void {
@@ -122,6 +140,8 @@ export class Pool extends pg.Pool {
     return Math.max(own, ...[...this.lines].map((line) => line.longestWait));
   }
 }
+
+const streamOf = (client: pg.ClientBase): Socket => (client as pg.Client).connection.stream as Socket;
 
 /** What those are told who can not be served. */
 export const OVERLOADED = 'More comes than can be answered, try again';

@@ -76,6 +76,18 @@ describe('a database that goes away', () => {
     expect(said.at(-1)).not.toBe('The database is away');
   });
 
+  it('and of whose connections some are forgotten on the way: they are cut once no statement takes as long', async () => {
+    await Promise.all(Array.from({ length: 10 }, () => user.get('/orders')));
+    gate.silence('application_name\0stoa\0');
+    const answers = await Promise.all(Array.from({ length: 10 }, () => timed(user.get('/orders'))));
+    const statuses = answers.map(({ status }) => status);
+    expect(statuses).toContain(503);
+    expect(statuses.filter((status) => status !== 503 && status !== 200)).toEqual([]);
+    for (const { took } of answers) expect(took).toBeLessThan(20_000);
+    expect(await worksWithin(user, 5000)).toBe(true);
+    expect(await statusOf('/health/ready')).toBe(200);
+  });
+
   it('and is a server that only reads, since another has taken over: it is as good as away', async () => {
     const name = new URL(app.databaseUrl).pathname.slice(1);
     const takeWrites = (value: string) =>
