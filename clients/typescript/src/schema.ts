@@ -4435,7 +4435,7 @@ export interface operations {
             409: components["responses"]["InsufficientStockOrIdempotencyInProgress"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["ValidationErrorOrIdempotencyKeyReused"];
+            422: components["responses"]["CurrencyMismatchOrValidationErrorOrIdempotencyKeyReused"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];
@@ -6346,7 +6346,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
+            401: components["responses"]["InvalidCredentialsOrUnauthorizedOrTokenExpiredOrTokenRevoked"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             405: components["responses"]["MethodNotAllowed"];
@@ -6508,7 +6508,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["MalformedRequest"];
-            401: components["responses"]["UnauthorizedOrTokenExpiredOrTokenRevoked"];
+            401: components["responses"]["InvalidCredentialsOrUnauthorizedOrTokenExpiredOrTokenRevoked"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             405: components["responses"]["MethodNotAllowed"];
@@ -6759,7 +6759,7 @@ export interface operations {
             409: components["responses"]["InsufficientStockOrIdempotencyInProgress"];
             413: components["responses"]["PayloadTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["ValidationErrorOrIdempotencyKeyReused"];
+            422: components["responses"]["CurrencyMismatchOrValidationErrorOrIdempotencyKeyReused"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["ServiceUnavailable"];

@@ -50,7 +50,7 @@ export class OrdersController {
   @Post('orders')
   @SharesTransaction()
   @Tagged(byVersion)
-  @Answers(201, OrderView, { fails: ['INSUFFICIENT_STOCK'] })
+  @Answers(201, OrderView, { fails: ['INSUFFICIENT_STOCK', 'CURRENCY_MISMATCH'] })
   async place(
     @Body() body: PlaceOrderDto,
     @CurrentUser() user: Principal,
@@ -202,7 +202,7 @@ export class OrdersController {
   @Post('users/:id/orders')
   @ApiId()
   @Tagged(byVersion)
-  @Answers(201, OrderView, { fails: ['INSUFFICIENT_STOCK'] })
+  @Answers(201, OrderView, { fails: ['INSUFFICIENT_STOCK', 'CURRENCY_MISMATCH'] })
   async placeForUser(
     @Id() id: string,
     @Body() body: PlaceOrderDto,

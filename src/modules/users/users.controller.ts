@@ -59,7 +59,7 @@ export class UsersController {
   @Put(':id')
   @ApiId()
   @Tagged(tagOfUser)
-  @Answers(200, UserView, { conflict: 'This is the last admin', fails: ['EMAIL_TAKEN'] })
+  @Answers(200, UserView, { conflict: 'This is the last admin', fails: ['INVALID_CREDENTIALS', 'EMAIL_TAKEN'] })
   async replace(
     @Id() id: string,
     @Body() body: ReplaceUserDto,
@@ -73,7 +73,7 @@ export class UsersController {
   @Patch(':id')
   @ApiId()
   @Tagged(tagOfUser)
-  @Answers(200, UserView, { conflict: 'This is the last admin', fails: ['EMAIL_TAKEN'] })
+  @Answers(200, UserView, { conflict: 'This is the last admin', fails: ['INVALID_CREDENTIALS', 'EMAIL_TAKEN'] })
   async update(
     @Id() id: string,
     @Body() body: UpdateUserDto,
