@@ -1425,7 +1425,7 @@ export interface components {
             note: string | null;
             /**
              * @description For people to read out
-             * @example SO-7K4M-2Q9X
+             * @example 7K4MW-2Q9XT
              */
             number: string;
             /** @enum {string} */
@@ -1559,7 +1559,7 @@ export interface components {
             note: string | null;
             /**
              * @description For people to read out
-             * @example SO-7K4M-2Q9X
+             * @example 7K4MW-2Q9XT
              */
             number: string;
             /** @enum {string} */
@@ -3775,7 +3775,7 @@ export interface operations {
                      *         "refreshToken": "eyJhbGciOiJIUzI1NiJ9.eyJ0eXBlIjoicmVmcmVzaCJ9.c2lnbmF0dXJl",
                      *         "order": {
                      *           "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
-                     *           "number": "SO-7K4M-2Q9X",
+                     *           "number": "7K4MW-2Q9XT",
                      *           "userId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
                      *           "status": "pending",
                      *           "currency": "EUR",
@@ -4276,7 +4276,7 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
-                     *           "number": "SO-7K4M-2Q9X",
+                     *           "number": "7K4MW-2Q9XT",
                      *           "userId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
                      *           "status": "pending",
                      *           "currency": "EUR",
@@ -4389,7 +4389,7 @@ export interface operations {
                      *       "success": true,
                      *       "data": {
                      *         "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
-                     *         "number": "SO-7K4M-2Q9X",
+                     *         "number": "7K4MW-2Q9XT",
                      *         "userId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
                      *         "status": "pending",
                      *         "currency": "EUR",
@@ -4478,7 +4478,7 @@ export interface operations {
                      *       "success": true,
                      *       "data": {
                      *         "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
-                     *         "number": "SO-7K4M-2Q9X",
+                     *         "number": "7K4MW-2Q9XT",
                      *         "userId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
                      *         "status": "pending",
                      *         "currency": "EUR",
@@ -4593,7 +4593,7 @@ export interface operations {
                      *       "success": true,
                      *       "data": {
                      *         "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
-                     *         "number": "SO-7K4M-2Q9X",
+                     *         "number": "7K4MW-2Q9XT",
                      *         "userId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
                      *         "status": "pending",
                      *         "currency": "EUR",
@@ -4710,7 +4710,7 @@ export interface operations {
                      *       "success": true,
                      *       "data": {
                      *         "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
-                     *         "number": "SO-7K4M-2Q9X",
+                     *         "number": "7K4MW-2Q9XT",
                      *         "userId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
                      *         "status": "pending",
                      *         "currency": "EUR",
@@ -4823,7 +4823,7 @@ export interface operations {
                      *       "success": true,
                      *       "data": {
                      *         "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
-                     *         "number": "SO-7K4M-2Q9X",
+                     *         "number": "7K4MW-2Q9XT",
                      *         "userId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
                      *         "status": "pending",
                      *         "currency": "EUR",
@@ -5181,7 +5181,7 @@ export interface operations {
                      *       "success": true,
                      *       "data": {
                      *         "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
-                     *         "number": "SO-7K4M-2Q9X",
+                     *         "number": "7K4MW-2Q9XT",
                      *         "userId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
                      *         "status": "pending",
                      *         "currency": "EUR",
@@ -6595,7 +6595,7 @@ export interface operations {
                      *       "data": [
                      *         {
                      *           "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
-                     *           "number": "SO-7K4M-2Q9X",
+                     *           "number": "7K4MW-2Q9XT",
                      *           "userId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
                      *           "status": "pending",
                      *           "currency": "EUR",
@@ -6712,7 +6712,7 @@ export interface operations {
                      *       "success": true,
                      *       "data": {
                      *         "id": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
-                     *         "number": "SO-7K4M-2Q9X",
+                     *         "number": "7K4MW-2Q9XT",
                      *         "userId": "019aa3f0-7c1e-7b52-9f04-3d2a8c61e5b7",
                      *         "status": "pending",
                      *         "currency": "EUR",

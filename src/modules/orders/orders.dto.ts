@@ -206,7 +206,7 @@ export class OrderView {
 
   /**
    * For people to read out
-   * @example SO-7K4M-2Q9X
+   * @example 7K4MW-2Q9XT
    */
   number: string;
 
