@@ -3,7 +3,6 @@ import {
   Column,
   Entity,
   ForeignKey,
-  Index,
   JoinColumn,
   ManyToOne,
   PrimaryColumn,
@@ -19,8 +18,6 @@ export type TransferKind = 'transfer' | 'deposit' | 'payment' | 'refund';
 @Check('transfers_kind_check', `kind IN ('transfer', 'deposit', 'payment', 'refund')`)
 @Check('transfers_amount_check', 'amount BETWEEN 0 AND 9007199254740991')
 @Check('transfers_accounts_check', 'from_account_id <> to_account_id')
-@Index('transfers_by_from_account', { synchronize: false })
-@Index('transfers_by_to_account', { synchronize: false })
 export class Transfer {
   @PrimaryColumn('uuid', { primaryKeyConstraintName: 'transfers_pkey' })
   id: string;
