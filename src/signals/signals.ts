@@ -29,14 +29,13 @@ type Handler = (payload: string) => void;
 
 /**
  * What one replica must tell the others at once, by PostgreSQL's NOTIFY. A signal is a hint: it reaches every process
- * that is listening when the transaction commits, and is lost on any that is not. So whoever subscribes also says what to
- * do when signals may have been lost: `onDoubt` when it begins, `onReconnect` when it is over.
+ * that is listening when the transaction commits, and is lost on any that is not. So whoever subscribes also says by
+ * `onDoubt` what to do when signals may be lost, and asks `isSound` whether that is over.
  */
 @Injectable()
 export class Signals implements OnApplicationShutdown {
   private readonly handlers = new Map<string, Handler[]>();
   private readonly doubtHandlers: (() => void)[] = [];
-  private readonly reconnectHandlers: (() => void)[] = [];
   private started: Promise<void> | undefined;
   private client: pg.Client | undefined;
   private sound = false;
@@ -72,11 +71,6 @@ export class Signals implements OnApplicationShutdown {
   /** From now on signals may be lost, until `isSound` again. */
   onDoubt(handler: () => void): void {
     this.doubtHandlers.push(handler);
-  }
-
-  /** Signals arrive again; some may have been lost before. */
-  onReconnect(handler: () => void): void {
-    this.reconnectHandlers.push(handler);
   }
 
   /** After the last request: until then a revocation must still be heard. */
@@ -115,7 +109,7 @@ export class Signals implements OnApplicationShutdown {
       this.doubt();
       void this.retry(0);
     });
-    this.trust();
+    this.sound = true;
     void this.keepAsking(client);
   }
 
@@ -141,18 +135,12 @@ export class Signals implements OnApplicationShutdown {
         } finally {
           clearTimeout(late);
         }
-        this.trust();
+        this.sound = true;
       }
     } catch {
       // With an answer outstanding this cuts the connection without a farewell that nobody would hear.
       await client.end().catch(() => undefined);
     }
-  }
-
-  private trust(): void {
-    if (this.sound) return;
-    this.sound = true;
-    for (const handler of this.reconnectHandlers) handler();
   }
 
   private doubt(): void {
