@@ -9,7 +9,6 @@ import {
   IsInt,
   IsString,
   IsUUID,
-  Matches,
   Max,
   MaxLength,
   Min,
@@ -141,9 +140,6 @@ export const QueryDate = () =>
 
 /** Text to look for. */
 export const QueryText = (max: number) => Text(1, max);
-
-export const QueryMatches = (pattern: RegExp, message: string) =>
-  applyDecorators(IsString(), Matches(pattern, { message }), ApiProperty({ pattern: pattern.source }));
 
 const ISO_8601 = /^(\d{4})-(\d\d)-(\d\d)(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/;
 
