@@ -6,7 +6,6 @@ export const TAGS: readonly { name: string; description: string }[] = [
   { name: 'Users', description: 'Who is who: your own profile, and everybody for moderators and admins.' },
   { name: 'Catalogue', description: 'Products, their prices and what is in stock. Open to everyone.' },
   { name: 'Orders', description: 'From the first item to the delivery, with payments and refunds.' },
-  { name: 'Checkouts', description: 'A new user and their first order, both or neither.' },
   { name: 'Checkout', description: 'A first order without a login: the customer and the order at once.' },
   { name: 'Ledger', description: 'Accounts and the money between them, in double entry.' },
   { name: 'Events', description: 'All that has happened, in order, for readers that follow.' },
