@@ -1,4 +1,3 @@
-export { InsufficientStock } from './catalogue.errors.js';
 export { CatalogueModule } from './catalogue.module.js';
 export { CatalogueService } from './catalogue.service.js';
-export type { Line, Quantity, Shelf } from './shelf.js';
+export type { Quantity, Shelf } from './shelf.js';
