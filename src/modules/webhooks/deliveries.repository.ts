@@ -97,14 +97,13 @@ export class DeliveriesRepository extends Repository<WebhookDelivery> {
   }
 
   /** Due at once, with all its attempts before it. Whoever is just sending it has no say in it any more. */
-  async restart(id: string, webhookId: string): Promise<boolean> {
-    const rows = await this.query(
+  async restart(id: string, webhookId: string): Promise<void> {
+    await this.query(
       `UPDATE webhook_deliveries
           SET state = 'pending', attempts = 0, next_attempt_at = now(), leased_until = NULL
-        WHERE id = $1 AND webhook_id = $2 RETURNING id`,
+        WHERE id = $1 AND webhook_id = $2`,
       [id, webhookId],
     );
-    return rows.length > 0;
   }
 
   /**
