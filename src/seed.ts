@@ -112,9 +112,7 @@ async function choose(runner: QueryRunner, wanted: number | undefined): Promise<
 async function seed(runner: QueryRunner, wanted: Wanted): Promise<void> {
   const began = Date.now();
   const passwordHash = await hash(PASSWORD, { memoryCost: 19_456, timeCost: 2, parallelism: 1 });
-  await runner.query(
-    `SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET jit = off; SET work_mem = '64MB'`,
-  );
+  await runner.query(`SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET work_mem = '64MB'`);
   const plan: Plan = { ...wanted, seed: await choose(runner, wanted.seed), passwordHash };
   for (const statement of definitions(plan)) await runner.query(statement);
   await runner.startTransaction();
