@@ -7,7 +7,7 @@
 const CALLS = {
   auth: ['users', 'mail', 'jobs', 'events'],
   catalogue: ['events'],
-  checkout: ['auth', 'users', 'orders'],
+  checkout: ['auth', 'orders'],
   events: ['jobs'],
   health: [],
   jobs: [],
@@ -19,7 +19,7 @@ const CALLS = {
 };
 
 /** Programs that something outside starts: the only files of `src/` that nobody has to import. */
-const ENTRIES = ['^src/(main|worker|migrate|openapi|verify-ledger|import-users|seed)\\.ts$', '^ormconfig\\.ts$'];
+const ENTRIES = ['^src/(main|worker|migrate|verify-ledger|import-users|seed)\\.ts$', '^ormconfig\\.ts$'];
 
 /** The wiring and the entries know both modules and plumbing. */
 const WIRING = ['^src/app\\.module\\.ts$', ...ENTRIES];
