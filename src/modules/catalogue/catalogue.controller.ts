@@ -1,4 +1,4 @@
-import { Body, Controller, Delete, Get, HttpCode, Patch, Post, Put, Query } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Patch, Post, Put, Query } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { JsonView } from '../../database/json-view.js';
 import type { Page } from '../../database/paging.js';
@@ -83,7 +83,6 @@ export class CatalogueController {
 
   /** Delete a product, or archive it if an order names it */
   @Delete(':id')
-  @HttpCode(204)
   @Requires('delete')
   @ApiId()
   @Answers(204, null)

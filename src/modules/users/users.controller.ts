@@ -1,4 +1,4 @@
-import { Body, Controller, Delete, Get, HttpCode, Patch, Post, Put, Query, Version } from '@nestjs/common';
+import { Body, Controller, Delete, Get, Patch, Post, Put, Query, Version } from '@nestjs/common';
 import { ApiTags } from '@nestjs/swagger';
 import type { Page } from '../../database/paging.js';
 import { Created } from '../../http/created.js';
@@ -85,7 +85,6 @@ export class UsersController {
 
   /** Erase a user */
   @Delete(':id')
-  @HttpCode(204)
   @ApiId()
   @Answers(204, null, { conflict: 'They hold money, wait for a paid order, or are the last admin' })
   async delete(@Id() id: string, @CurrentUser() user: Principal, @IfMatch() check: VersionCheck): Promise<void> {
