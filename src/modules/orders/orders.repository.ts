@@ -74,7 +74,7 @@ const ID_AND_STAMP = `id || '@' || ${STAMP}`;
 
 const SHOWN = `id, user_id AS "userId", version, ${TEXT} AS text`;
 
-/** An order always comes with its items. */
+/** An order that is locked comes with its items, to be changed; one that is shown, as its text. */
 @Injectable()
 export class OrdersRepository extends Repository<Order> {
   private readonly reads = new Gather<ShownOrder>((ids) => this.read(ids));
@@ -86,10 +86,6 @@ export class OrdersRepository extends Repository<Order> {
     private readonly pager: Pager,
   ) {
     super(unitOfWork, Order, { orders_user_is_living: () => new ConflictError('The user has been erased') });
-  }
-
-  override async findById(id: string): Promise<Order | null> {
-    return this.withItems(await super.findById(id));
   }
 
   /** Orders that are asked for at the same time are read by one statement. */

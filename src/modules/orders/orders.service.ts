@@ -24,15 +24,7 @@ export class OrdersService {
     private readonly unitOfWork: UnitOfWork,
   ) {}
 
-  /** @throws OrderNotFound, ForbiddenError */
-  async get(id: string, by: Principal): Promise<Order> {
-    const order = await this.orders.findById(id);
-    if (order === null) throw new OrderNotFound();
-    assertMay(by, 'read', order.userId);
-    return order;
-  }
-
-  /** The same as the API shows it. @throws OrderNotFound, ForbiddenError */
+  /** As the API shows it. @throws OrderNotFound, ForbiddenError */
   async show(id: string, by: Principal): Promise<JsonView> {
     const order = await this.orders.findShown(id);
     if (order === undefined) throw new OrderNotFound();
@@ -66,7 +58,7 @@ export class OrdersService {
 
   /** Every change of status, the oldest first. @throws OrderNotFound, ForbiddenError */
   async history(id: string, page: PageRequest, by: Principal): Promise<Page<StatusChange>> {
-    await this.get(id, by);
+    await this.show(id, by);
     return this.changes.findPage(id, page, by.id);
   }
 
