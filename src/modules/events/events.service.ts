@@ -1,13 +1,11 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { v7 as uuid } from 'uuid';
 import type { Page, PageRequest } from '../../database/paging.js';
+import { purge } from '../../database/purge.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import type { Event, FeedEntry, FeedPosition } from './event.entity.js';
 import type { EventType } from './event-types.js';
 import { type EventFilters, EventsRepository } from './events.repository.js';
-
-const PURGE_BATCH = 5000;
-const DAY_MS = 86_400_000;
 
 /** What happened, written with what made it happen, and read in an order in which nothing appears late. */
 @Injectable()
@@ -88,19 +86,8 @@ export class EventsService implements OnModuleInit {
     return this.events.ownTransactionId();
   }
 
-  /** Forgets what is older than so many days. @returns how many events that were */
-  async purge(days: number, now = Date.now()): Promise<number> {
-    const before = firstIdOf(now - days * DAY_MS);
-    let purged = 0;
-    for (let batch = PURGE_BATCH; batch === PURGE_BATCH; purged += batch) {
-      batch = await this.events.deleteOldest(before, PURGE_BATCH);
-    }
-    return purged;
+  /** Forgets what is older than so many days. */
+  purge(days: number): Promise<void> {
+    return purge(days, (before, limit) => this.events.deleteOldest(before, limit));
   }
-}
-
-/** The lowest UUID of version 7 of this millisecond. */
-function firstIdOf(time: number): string {
-  const digits = time.toString(16).padStart(12, '0');
-  return `${digits.slice(0, 8)}-${digits.slice(8)}-7000-8000-000000000000`;
 }

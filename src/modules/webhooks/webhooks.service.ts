@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { v7 as uuid } from 'uuid';
 import type { Page, PageRequest } from '../../database/paging.js';
+import { purge } from '../../database/purge.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import type { Principal } from '../../permissions.js';
 import { anyVersion, type VersionCheck } from '../../versions.js';
@@ -14,8 +15,7 @@ import { type NewWebhook, Webhook, type WebhookChanges } from './webhook.entity.
 import { DeliveryNotFound, WebhookDisabled, WebhookNotFound } from './webhooks.errors.js';
 import { WebhooksRepository } from './webhooks.repository.js';
 
-const KEPT_MS = 30 * 24 * 60 * 60 * 1000;
-const PURGE_BATCH = 5000;
+const KEPT_DAYS = 30;
 
 @Injectable()
 export class WebhooksService {
@@ -147,15 +147,9 @@ export class WebhooksService {
     }
   }
 
-  /** Forgets the deliveries of more than 30 days ago. @returns how many they were */
-  async purgeDeliveries(now = Date.now()): Promise<number> {
-    // The lowest id of that millisecond.
-    const before = uuid({ msecs: now - KEPT_MS, seq: 0, random: new Uint8Array(16) });
-    let purged = 0;
-    for (let batch = PURGE_BATCH; batch === PURGE_BATCH; purged += batch) {
-      batch = await this.deliveries.deleteOldest(before, PURGE_BATCH);
-    }
-    return purged;
+  /** Forgets the deliveries of more than 30 days ago. */
+  purgeDeliveries(): Promise<void> {
+    return purge(KEPT_DAYS, (before, limit) => this.deliveries.deleteOldest(before, limit));
   }
 
   private change(id: string, how: (webhook: Webhook) => void): Promise<Webhook> {
