@@ -1,4 +1,4 @@
-import { StaleVersion } from '../versions.js';
+import { StaleVersion } from '../stale-version.js';
 import { MalformedError } from '../errors.js';
 import { isNotModified, versionCheck } from './preconditions.js';
 

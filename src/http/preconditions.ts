@@ -1,6 +1,6 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import { MalformedError } from '../errors.js';
-import { StaleVersion, type VersionCheck } from '../versions.js';
+import { StaleVersion, type VersionCheck } from '../stale-version.js';
 import type { Request } from './request.js';
 import { says, type TagOf } from './route-policy.js';
 

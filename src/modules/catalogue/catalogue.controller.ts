@@ -8,7 +8,7 @@ import { filtersOf } from '../../http/list-query.dto.js';
 import { Answers } from '../../http/openapi.js';
 import { IfMatch, Tagged } from '../../http/preconditions.js';
 import type { Principal } from '../../permissions.js';
-import type { VersionCheck } from '../../versions.js';
+import type { VersionCheck } from '../../stale-version.js';
 import {
   AdjustStockDto,
   CreateProductDto,

@@ -3,7 +3,7 @@ import type { Page, PageRequest } from '../../database/paging.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { ForbiddenError, ValidationError } from '../../errors.js';
 import { may, type Principal } from '../../permissions.js';
-import { anyVersion, type VersionCheck } from '../../versions.js';
+import { anyVersion, type VersionCheck } from '../../stale-version.js';
 import { EventsService, type EventType } from '../events/index.js';
 import { CachedProducts } from './cached-products.js';
 import { toProduct } from './catalogue.dto.js';

@@ -9,7 +9,7 @@ import { filtersOf } from '../../http/list-query.dto.js';
 import { Answers } from '../../http/openapi.js';
 import { byVersion, IfMatch, Tagged } from '../../http/preconditions.js';
 import type { Principal } from '../../permissions.js';
-import type { VersionCheck } from '../../versions.js';
+import type { VersionCheck } from '../../stale-version.js';
 import { FulfilmentService } from './fulfilment.service.js';
 import type { Order } from './order.entity.js';
 import {

@@ -4,7 +4,7 @@ import type { Page, PageRequest } from '../../database/paging.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import { ForbiddenError, ValidationError } from '../../errors.js';
 import { assertMay, may, type Principal } from '../../permissions.js';
-import { anyVersion, type VersionCheck } from '../../versions.js';
+import { anyVersion, type VersionCheck } from '../../stale-version.js';
 import { type UserName, UsersService } from '../users/index.js';
 import { OrderJournal } from './order-journal.js';
 import type { Order, OrderExtras } from './order.entity.js';

@@ -8,7 +8,7 @@ import { Answers } from '../../http/openapi.js';
 import { IfMatch, Tagged } from '../../http/preconditions.js';
 import { SucceededBy } from '../../http/versions.js';
 import type { Principal } from '../../permissions.js';
-import type { VersionCheck } from '../../versions.js';
+import type { VersionCheck } from '../../stale-version.js';
 import { CreateUserDto, ReplaceUserDto, tagOfUser, toUser, UpdateUserDto, UsersQuery, UserView } from './users.dto.js';
 import { UsersService } from './users.service.js';
 

@@ -5,7 +5,7 @@ import { Overtaken, UnitOfWork } from '../../database/unit-of-work.js';
 import { ForbiddenError, ValidationError } from '../../errors.js';
 import { Guesses } from '../../limits/guesses.js';
 import { assertMay, may, type Principal, type Role } from '../../permissions.js';
-import { anyVersion, type VersionCheck } from '../../versions.js';
+import { anyVersion, type VersionCheck } from '../../stale-version.js';
 import { EventsService } from '../events/index.js';
 import { CachedUsers } from './cached-users.js';
 import { Passwords } from './passwords.js';

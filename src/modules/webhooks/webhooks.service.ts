@@ -4,7 +4,7 @@ import type { Page, PageRequest } from '../../database/paging.js';
 import { purge } from '../../database/purge.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
 import type { Principal } from '../../permissions.js';
-import { anyVersion, type VersionCheck } from '../../versions.js';
+import { anyVersion, type VersionCheck } from '../../stale-version.js';
 import { EventsService } from '../events/index.js';
 import { Addresses, parseUrl } from './addresses.js';
 import { DeliveriesRepository } from './deliveries.repository.js';
