@@ -1,5 +1,6 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import type { Logger } from 'pino';
+import { isLockTimeout, isUnavailable } from '../../database/postgres-errors.js';
 import { Log } from '../../telemetry/logger.js';
 import { JobsService } from '../jobs/index.js';
 import { FulfilmentService } from './fulfilment.service.js';
@@ -32,6 +33,8 @@ export class OrdersJobs implements OnModuleInit {
         try {
           await this.fulfilment.expire(id, now);
         } catch (error) {
+          // An outage is of no one order: all that follow would fail likewise. A row that somebody holds is.
+          if (isUnavailable(error) && !isLockTimeout(error)) throw error;
           this.logger.error({ err: error, orderId: id }, 'Could not give up an unpaid order');
         }
       }
