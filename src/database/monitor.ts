@@ -89,7 +89,7 @@ export class DatabaseMonitor implements OnModuleInit, OnModuleDestroy {
     metrics.gauge(name('connections_max'), 'Connections that there may be', () => this.config.databasePool.max);
     metrics.gauge(name('connections'), 'Connections that there are', () => pool.totalCount);
     metrics.gauge(name('connections_idle'), 'Connections that nobody uses', () => pool.idleCount);
-    metrics.gauge(name('waiting'), 'Who waits for a connection', () => pool.waitingCount);
+    metrics.gauge(name('waiting'), 'Who waits for a connection', () => pool.queued);
   }
 
   /** Before anybody is told: who hears that the database is there must find it there. */
