@@ -288,7 +288,23 @@ describe('webhooks', () => {
         async () => dataOf(await admin.get(`/webhooks/${id}`)),
         ({ enabled }) => !enabled,
       );
-      expect(await ended(id)).toMatchObject({ state: 'dead', lastError: 'The webhook is disabled' });
+      // Not at its first failure: it may be the first for a long time.
+      expect(await ended(id)).toMatchObject({ state: 'dead', attempts: 3, lastError: 'Answered 500' });
+    });
+
+    it('switch nothing off that leads elsewhere by now', async () => {
+      const [former, receiver] = [await receive(), await receive()];
+      let answer = (): void => undefined;
+      former.behaviour = (...exchange) => {
+        answer = () => answering(410)(...exchange);
+      };
+      const { id } = await register(former.url);
+      await app.product();
+      await until(async () => former.received.length, Boolean);
+      dataOf(await admin.patch(`/webhooks/${id}`, { url: receiver.url }));
+      answer();
+      expect(await ended(id)).toMatchObject({ state: 'dead', lastStatus: 410 });
+      expect(dataOf(await admin.get(`/webhooks/${id}`))).toMatchObject({ enabled: true, url: receiver.url });
     });
 
     it('wait for as long as it asks for', async () => {

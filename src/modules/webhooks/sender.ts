@@ -156,7 +156,18 @@ export class Sender implements BeforeApplicationShutdown {
 
   private async attempt(delivery: Claimed, webhook: Webhook, event: Event | undefined): Promise<Result> {
     const { id, lease, attempts, eventType, webhookId } = delivery;
-    const ending = { id, lease, webhookId, isGone: false, status: null, error: null, response: null, waitMs: null };
+    const { url } = webhook;
+    const ending = {
+      id,
+      lease,
+      webhookId,
+      url,
+      isGone: false,
+      status: null,
+      error: null,
+      response: null,
+      waitMs: null,
+    };
     const dead = (error: string): Result => ({ ...ending, state: 'dead', attempted: false, attempts, error });
     if (!webhook.enabled) return dead('The webhook is disabled');
     if (event === undefined && eventType !== PING) return dead('The event is no longer kept');

@@ -6,6 +6,12 @@ import { UnitOfWork } from '../../database/unit-of-work.js';
 import type { FeedPosition } from '../events/index.js';
 import { Webhook } from './webhook.entity.js';
 
+/** A webhook, as long as it leads there. */
+export interface Endpoint {
+  webhookId: string;
+  url: string;
+}
+
 const LIST: ListDefinition<Webhook> = {
   name: 'webhooks',
   sortKeys: { createdAt: { sql: 'webhook.createdAt', type: 'timestamptz', of: (webhook) => webhook.createdAt } },
@@ -73,21 +79,29 @@ export class WebhooksRepository extends Repository<Webhook> {
   }
 
   /** Notes since when an endpoint has done nothing but fail. Not a change that anybody made: the version stays. */
-  async noteOutcomes(succeeded: readonly string[], failed: readonly string[]): Promise<void> {
-    await this.query(`UPDATE webhooks SET failing_since = NULL WHERE id = ANY($1) AND failing_since IS NOT NULL`, [
-      succeeded,
-    ]);
-    await this.query(`UPDATE webhooks SET failing_since = now() WHERE id = ANY($1) AND failing_since IS NULL`, [
-      failed,
-    ]);
+  async noteOutcomes(succeeded: readonly Endpoint[], failed: readonly Endpoint[]): Promise<void> {
+    await this.query(
+      `UPDATE webhooks SET failing_since = NULL WHERE ${AMONG} AND failing_since IS NOT NULL`,
+      columnsOf(succeeded),
+    );
+    await this.query(
+      `UPDATE webhooks SET failing_since = now() WHERE ${AMONG} AND failing_since IS NULL`,
+      columnsOf(failed),
+    );
   }
 
   /** Of these, those that are switched on and have done nothing but fail for so many days. */
-  async findFailingFor(days: number, ids: readonly string[]): Promise<string[]> {
-    const rows = await this.query<{ id: string }>(
-      `SELECT id FROM webhooks WHERE id = ANY($1) AND enabled AND failing_since < now() - $2 * interval '1 day'`,
-      [ids, days],
+  findFailingFor(days: number, endpoints: readonly Endpoint[]): Promise<Endpoint[]> {
+    return this.query(
+      `SELECT id AS "webhookId", url FROM webhooks
+        WHERE ${AMONG} AND enabled AND failing_since < now() - $3 * interval '1 day'`,
+      [...columnsOf(endpoints), days],
     );
-    return rows.map(({ id }) => id);
   }
 }
+
+const AMONG = '(id, url) IN (SELECT * FROM unnest($1::uuid[], $2::text[]))';
+const columnsOf = (endpoints: readonly Endpoint[]): [ids: string[], urls: string[]] => [
+  endpoints.map(({ webhookId }) => webhookId),
+  endpoints.map(({ url }) => url),
+];
