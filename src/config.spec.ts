@@ -80,7 +80,7 @@ describe('the configuration', () => {
   it('trusts only proxies that are addresses or networks', () => {
     const named = '10.0.0.1, 10.0.0.0/8, ::1, fd00::/8, loopback';
     expect(readConfig({ TRUST_PROXY: named }).trustProxy).toHaveLength(5);
-    for (const wrong of ['999.1.1.1', '10.0.0.0/33', '10.0.0.0/', 'true', '1.2.3.4/8/8']) {
+    for (const wrong of ['999.1.1.1', '10.0.0.0/33', '10.0.0.0/', 'true', '1.2.3.4/8/8', '0.0.0.0/0', '::/0']) {
       expect(faultsOf({ TRUST_PROXY: wrong })).toHaveLength(1);
     }
   });

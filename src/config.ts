@@ -218,7 +218,8 @@ function isNetwork(text: string): boolean {
   return (
     version !== 0 &&
     rest.length === 0 &&
-    (bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128)))
+    // Of all addresses there is no network that could be trusted.
+    (bits === undefined || (/^[1-9]\d{0,2}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128)))
   );
 }
 

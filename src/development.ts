@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Config } from './config.js';
+import { type Config, ConfigError } from './config.js';
 import { type EmbeddedPostgres, startEmbeddedPostgres } from './database/embedded-postgres.js';
 
 /** What a machine with nothing set gets: a database of its own and a signing secret that outlives a restart. */
@@ -17,10 +17,14 @@ export async function fillIn(
 
 /** Made by whoever comes first; a link appears whole or not at all, so nobody reads half a secret. */
 function keptSecret(dataDir: string): string {
-  mkdirSync(dataDir, { recursive: true });
   const path = join(dataDir, 'jwt-secret');
   const draft = `${path}.${process.pid}`;
-  writeFileSync(draft, randomBytes(48).toString('base64url'), { mode: 0o600 });
+  try {
+    mkdirSync(dataDir, { recursive: true });
+    writeFileSync(draft, randomBytes(48).toString('base64url'), { mode: 0o600 });
+  } catch (error) {
+    throw new ConfigError([`DATA_DIR can not be used: ${error instanceof Error ? error.message : String(error)}`]);
+  }
   try {
     linkSync(draft, path);
   } catch (error) {

@@ -11,6 +11,7 @@ import { AppModule } from './app.module.js';
 import { type Config, ConfigError, readConfig } from './config.js';
 import { connect } from './database/connect.js';
 import { poolOf } from './database/data-source.js';
+import type { EmbeddedPostgres } from './database/embedded-postgres.js';
 import { prepareSchema } from './database/migrate.js';
 import { CursorKeys } from './database/paging.js';
 import { fillIn } from './development.js';
@@ -54,6 +55,16 @@ async function main(): Promise<void> {
   const { config, embedded } = await fillIn(given, (line) => {
     logger.info(line);
   });
+  try {
+    await serve(config, logger, embedded);
+  } catch (error) {
+    // It would go on without us.
+    await embedded?.stop();
+    throw error;
+  }
+}
+
+async function serve(config: Config, logger: Logger, embedded: EmbeddedPostgres | undefined): Promise<void> {
   const stopTracing = await startTracing(config, logger);
   const standby = new Standby(config);
   const endOfStart = stopWhenTold(config.with({ shutdownDelay: 0 }), logger, {
@@ -77,6 +88,10 @@ async function main(): Promise<void> {
   const drain = new Drain(config);
   const app = await createApp({ config, logger, dataSource, redis, metrics, drain });
   await app.init();
+  // Before anything else can fail: nobody can ask for it again.
+  const { madeUpPassword } = app.get(FirstAdmin);
+  if (config.admin && madeUpPassword !== undefined)
+    process.stdout.write(`\n  Admin  ${config.admin.email}  ${madeUpPassword}\n\n`);
   await standby.close();
   const inside = await serveInside(config, metrics, app.get(Probes));
   const lifecycle = app.get(Lifecycle);
@@ -108,7 +123,9 @@ async function main(): Promise<void> {
   if (config.jobs === 'inline') app.get(JobsWorker).start();
   if (config.environment === 'development' && embedded !== undefined) await app.get(CatalogueService).loadDemo();
   if (!config.inProduction) {
-    greet(url, app.get(FirstAdmin).madeUpPassword, config);
+    const known = config.admin && madeUpPassword === undefined ? config.admin.email : undefined;
+    const admin = known && `  Admin  ${known}  (password as set or printed at the first start)\n`;
+    process.stdout.write(`\n  API    ${url}/api/v1\n  Docs   ${url}/docs\n${admin ?? ''}\n`);
   }
 }
 
@@ -173,19 +190,6 @@ const EXPOSED_HEADERS = [
   'RateLimit-Remaining',
   'RateLimit-Reset',
 ];
-
-function greet(url: string, adminPassword: string | undefined, config: Config): void {
-  const lines = [
-    '',
-    `  API    ${url}/api/v1`,
-    `  Docs   ${url}/docs`,
-    ...(config.admin
-      ? [`  Admin  ${config.admin.email}  ${adminPassword ?? '(password as set or printed at the first start)'}`]
-      : []),
-    '',
-  ];
-  process.stdout.write(`${lines.join('\n')}\n`);
-}
 
 main().catch((error: unknown) => {
   const faults = error instanceof ConfigError ? error.faults : [error instanceof Error ? error.message : String(error)];

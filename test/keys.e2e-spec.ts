@@ -8,7 +8,7 @@ import {
   verify,
 } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Answer, type App, dataOf, failureOf, JWT_SECRET, PASSWORD, startApp } from './app.js';
+import { ADMIN, type Answer, type App, dataOf, failureOf, JWT_SECRET, PASSWORD, startApp } from './app.js';
 import { Server } from './server.js';
 
 const pem = {
@@ -98,6 +98,15 @@ describe('the keys of tokens', () => {
     const checkedOut = dataOf(await app.anonymous.post('/checkouts', guest, key), 201).order;
     const { nextCursor } = (await app.anonymous.get('/products?limit=1')).body.meta.pagination;
     const page = dataOf(await app.anonymous.get(`/products?limit=1&cursor=${nextCursor}`));
+    let followed = '';
+    const follow = async (): Promise<void> => {
+      const admin = await app.login(ADMIN.email, ADMIN.password);
+      // There is none, so that the place stays the same.
+      const answer = await admin.get(`/events?type=order.refunded${followed && `&cursor=${followed}`}`);
+      expect(dataOf(answer)).toEqual([]);
+      followed = answer.body.meta.pagination.nextCursor;
+    };
+    await follow();
 
     const rotations: Record<string, string>[] = [
       { JWT_SECRET: 'another-secret-of-forty-characters-or-so', JWT_PREVIOUS_KEYS: JWT_SECRET },
@@ -118,6 +127,11 @@ describe('the keys of tokens', () => {
       const guestAgain = await app.anonymous.post('/checkouts', guest, key);
       expect([guestAgain.status, guestAgain.body.data?.order.id]).toEqual([201, checkedOut.id]);
     }
+    // Who goes on asking has a cursor of today.
+    await follow();
+    await restart({ JWT_SECRET: '', JWT_PRIVATE_KEY: rsa.privateKey });
+    expect(failureOf(await app.anonymous.get(`/products?limit=1&cursor=${nextCursor}`))).toBe('400 INVALID_CURSOR');
+    await follow();
   });
 
   it('one that is not among ours any more is nobody’s', async () => {

@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
@@ -116,6 +118,7 @@ describe('the start', () => {
       expect(await refusal({ HOST: 'nowhere.invalid' })).toEqual(line('HOST can not be listened on'));
       expect(await refusal({ HOST: '192.0.2.1', DATABASE_URL: away })).toEqual(line('HOST can not be listened on'));
       expect(await refusal({ DATA_DIR: '/dev/null' })).toEqual(line('DATA_DIR can not be used'));
+      expect(await refusal({ DATA_DIR: '/dev/null', JWT_SECRET: '' })).toEqual(line('DATA_DIR can not be used'));
     } finally {
       await app.stop();
     }
@@ -267,6 +270,23 @@ describe('the start', () => {
       expect(warnings).toMatchObject([{ level: 'warn', msg: expect.stringContaining('ADMIN_EMAIL') }]);
     } finally {
       for (const each of [...replicas, app]) await each.stop();
+    }
+  });
+
+  it('is told of a password that was made up also where the server can not start, which leaves no database behind', async () => {
+    const DATA_DIR = await mkdtemp(join(tmpdir(), 'stoa-refused-'));
+    const other = createServer().listen(0, '127.0.0.1');
+    await once(other, 'listening');
+    try {
+      const PORT = String((other.address() as AddressInfo).port);
+      const server = await Server.refused({ NODE_ENV: 'development', DATA_DIR, PORT });
+      expect(server.stderr).toMatch(/^PORT can not be listened on/);
+      expect(server.stdout).toMatch(/Admin {2}\S+ {2}Aa1-\S+/);
+      expect(existsSync(join(DATA_DIR, 'postgres/PG_VERSION'))).toBe(true);
+      expect(existsSync(join(DATA_DIR, 'postgres/postmaster.pid'))).toBe(false);
+    } finally {
+      other.close();
+      await rm(DATA_DIR, { recursive: true, force: true });
     }
   });
 

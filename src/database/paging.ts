@@ -181,8 +181,10 @@ export class Pager {
     const binding = bindingOf(list, request, scope);
     let nextCursor =
       last && (hasNext || list.followed) ? this.seal([keyOf(last, items.length - 1), last.id, memo], binding) : null;
-    // Nothing new: go on asking from the same place, or from the very beginning.
-    if (last === undefined && list.followed) nextCursor = request.cursor ?? this.seal(BEGINNING, binding);
+    // Nothing new: go on asking from the same place, or from the very beginning. Under the key of today, whoever sealed it.
+    if (last === undefined && list.followed) {
+      nextCursor = this.seal(request.cursor === undefined ? BEGINNING : this.open(request.cursor, binding), binding);
+    }
     return new Page(items, { limit, nextCursor, hasNext });
   }
 
