@@ -28,6 +28,7 @@ export function translateConstraint(error: unknown, constraints: ConstraintError
  */
 export function translateFailure(error: unknown): DomainError | undefined {
   const { code = '', message = '' } = postgresError(error) ?? {};
+  if (BUSY.test(code)) return new UnavailableError('The database is busy with the same, try again');
   if (AWAY.test(code) || AWAY_MESSAGES.test(message)) return new UnavailableError('The database is away, try again');
   // Class 22 is of values, 54 of their size.
   if (/^(22|54)/.test(code)) return new ValidationError('A value is outside what can be stored');
@@ -38,14 +39,24 @@ export function translateFailure(error: unknown): DomainError | undefined {
 export const isUnavailable = (error: unknown): boolean =>
   error instanceof UnavailableError || translateFailure(error) instanceof UnavailableError;
 
+/** Lock and statement timeouts, and conflicts of transactions that all attempts ran into. */
+const BUSY = /^(40001|40P01|55P03|57014)$/;
+
 /**
- * Classes 08, 53 and 57P, a server that only reads because another has taken over, lock and statement timeouts, conflicts of transactions that all attempts ran into; what Node
- * says of a broken connection.
+ * Classes 08, 53 and 57P, a server that only reads because another has taken over, and what Node says of a broken connection.
  */
-const AWAY =
-  /^(40001|40P01|08\w{3}|53\w{3}|57P0\d|57014|55P03|25006|25P03|E(CONN|PIPE|HOST|NET|TIMEDOUT|NOTFOUND|AI_AGAIN)\w*)$/;
+const AWAY = /^(08\w{3}|53\w{3}|57P0\d|25006|25P03|E(CONN|PIPE|HOST|NET|TIMEDOUT|NOTFOUND|AI_AGAIN)\w*)$/;
 const AWAY_MESSAGES =
   /timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection error/;
+
+/**
+ * What PostgreSQL refused a statement for, where it is not only that it goes away or comes back: a row or a disk that is
+ * full, a timeout, a value. An operator wants to know, though the client is told no more than that it may try again.
+ */
+export function refusalOf(error: unknown): string | undefined {
+  const code = postgresError(error)?.code ?? '';
+  return /^[0-9A-Z]{5}$/.test(code) && !/^(08|57P|25006)/.test(code) ? code : undefined;
+}
 
 function postgresError(error: unknown): PostgresError | undefined {
   if (!(error instanceof Error)) return undefined;

@@ -143,6 +143,11 @@ export class UnitOfWork {
     }
   }
 
+  /** Runs `work` outside of the running unit, whose transaction it does not begin: for what is asked before a password is hashed. */
+  outside<T>(work: () => Promise<T>): Promise<T> {
+    return this.current.exit(work);
+  }
+
   /** Whether the caller is inside of one. */
   get isRunning(): boolean {
     return this.current.getStore() !== undefined;

@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import { type ArgumentsHost, Catch, type ExceptionFilter, HttpException } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { IdempotencyInProgress } from '../database/idempotency.js';
-import { translateFailure } from '../database/postgres-errors.js';
+import { refusalOf, translateFailure } from '../database/postgres-errors.js';
 import { DomainError, type ErrorCode, UnavailableError } from '../errors.js';
 import { RateLimited } from '../limits/rate-limited.js';
 import { Log } from '../telemetry/logger.js';
@@ -100,6 +100,12 @@ export class ErrorFilter implements ExceptionFilter {
     const status = STATUS[failure.code];
     const meta = metaOf(request);
     if (status === 500) this.logger.error({ err: error, requestId: request.id }, 'Request failed');
+    else {
+      // Its message may quote a value.
+      const sqlState = refusalOf(error);
+      if (sqlState !== undefined)
+        this.logger.warn({ sqlState, requestId: request.id }, 'PostgreSQL refused a statement');
+    }
 
     if (status === 401) reply.header('WWW-Authenticate', 'Bearer');
     if (error instanceof MethodNotAllowed) reply.header('Allow', error.allowed.join(', '));

@@ -325,7 +325,7 @@ export class UsersService {
     newPassword?: string,
   ): Promise<T | null> {
     for (let check = 1; check <= CHECKS; check++) {
-      const { id, passwordHash: hash } = (await find()) ?? {};
+      const { id, passwordHash: hash } = (await this.unitOfWork.outside(find)) ?? {};
       const matches = await this.passwords.verify(hash, password);
       if (!matches || id === undefined || hash == null) return null;
       const isReplaced = newPassword !== undefined || this.passwords.isOutdated(hash);
