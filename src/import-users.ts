@@ -6,10 +6,11 @@ import { NestFactory } from '@nestjs/core';
 import { SingleBar } from 'cli-progress';
 import { parse } from 'csv-parse/sync';
 import { AppModule } from './app.module.js';
-import { ConfigError, readConfig } from './config.js';
+import { readConfig } from './config.js';
 import { connect } from './database/connect.js';
 import { prepareSchema } from './database/migrate.js';
 import { fillIn } from './development.js';
+import { fail } from './fail.js';
 import { UsersImport } from './modules/users/index.js';
 import { createLogger, NestLogger } from './telemetry/logger.js';
 
@@ -138,10 +139,4 @@ async function main(path: string | undefined): Promise<number> {
   }
 }
 
-main(process.argv[2]).then(
-  (code) => process.exit(code),
-  (error: unknown) => {
-    process.stderr.write(`${error instanceof ConfigError || error instanceof Error ? error.message : String(error)}\n`);
-    process.exit(1);
-  },
-);
+main(process.argv[2]).then((code) => process.exit(code), fail);

@@ -8,13 +8,14 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import type { DataSource } from 'typeorm';
 import { AppModule } from './app.module.js';
-import { type Config, ConfigError, readConfig } from './config.js';
+import { type Config, readConfig } from './config.js';
 import { connect } from './database/connect.js';
 import { poolOf } from './database/data-source.js';
 import type { EmbeddedPostgres } from './database/embedded-postgres.js';
 import { prepareSchema } from './database/migrate.js';
 import { CursorKeys } from './database/paging.js';
 import { fillIn } from './development.js';
+import { fail } from './fail.js';
 import { Drain } from './http/drain.js';
 import { ErrorFilter } from './http/error.filter.js';
 import { createAdapter } from './http/fastify.js';
@@ -191,8 +192,4 @@ const EXPOSED_HEADERS = [
   'RateLimit-Reset',
 ];
 
-main().catch((error: unknown) => {
-  const faults = error instanceof ConfigError ? error.faults : [error instanceof Error ? error.message : String(error)];
-  process.stderr.write(`${faults.join('\n')}\n`);
-  process.exit(1);
-});
+main().catch(fail);

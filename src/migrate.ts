@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { ConfigError, readConfig } from './config.js';
 import { connect } from './database/connect.js';
 import { migrate } from './database/migrate.js';
+import { fail } from './fail.js';
 import { createLogger } from './telemetry/logger.js';
 
 /** Brings the schema up to date and ends: for a deployment that migrates before it serves. */
@@ -16,7 +17,4 @@ async function main(): Promise<void> {
   await dataSource.destroy();
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof ConfigError ? error.message : String(error)}\n`);
-  process.exit(1);
-});
+main().catch(fail);

@@ -7,6 +7,7 @@ import { ConfigError, readConfig } from './config.js';
 import { connect } from './database/connect.js';
 import { migrate } from './database/migrate.js';
 import { fillIn } from './development.js';
+import { fail } from './fail.js';
 import { auditLedger } from './modules/ledger/index.js';
 import {
   definitions,
@@ -182,7 +183,4 @@ function say(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof ConfigError ? error.message : String(error)}\n`);
-  process.exit(1);
-});
+main().catch(fail);

@@ -2,6 +2,7 @@ import 'reflect-metadata';
 import { readConfig } from './config.js';
 import { connect } from './database/connect.js';
 import { fillIn } from './development.js';
+import { fail } from './fail.js';
 import { auditLedger } from './modules/ledger/index.js';
 import { createLogger } from './telemetry/logger.js';
 
@@ -35,8 +36,5 @@ main().then(
   (code) => {
     process.exitCode = code;
   },
-  (error: unknown) => {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-    process.exitCode = 2;
-  },
+  (error: unknown) => fail(error, 2),
 );

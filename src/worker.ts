@@ -6,6 +6,7 @@ import { ConfigError, readConfig } from './config.js';
 import { connect } from './database/connect.js';
 import { prepareSchema } from './database/migrate.js';
 import { fillIn } from './development.js';
+import { fail } from './fail.js';
 import { Standby } from './http/standby.js';
 import { Lifecycle, Probes } from './modules/health/index.js';
 import { JobsWorker } from './modules/jobs/index.js';
@@ -60,7 +61,4 @@ async function main(): Promise<void> {
   logger.info('Working jobs');
 }
 
-main().catch((error: unknown) => {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-  process.exit(1);
-});
+main().catch(fail);

@@ -307,6 +307,15 @@ describe('webhooks', () => {
       expect(dataOf(await admin.get(`/webhooks/${id}`))).toMatchObject({ enabled: true, url: receiver.url });
     });
 
+    it('reach an endpoint also where all data was put back from a dump, and transactions are counted anew', async () => {
+      const receiver = await receive();
+      const { id } = await register(receiver.url);
+      await app.sql('UPDATE webhooks SET begins_after = begins_after + 1000000');
+      await app.restart();
+      await app.product();
+      expect(await ended(id)).toMatchObject({ state: 'delivered' });
+    });
+
     it('wait for as long as it asks for', async () => {
       const receiver = await receive();
       receiver.behaviour = (...exchange) =>

@@ -4,12 +4,12 @@ import { UnitOfWork } from '../../database/unit-of-work.js';
 import { Redis } from '../../redis/redis.js';
 import { Metrics } from '../../telemetry/metrics.js';
 import { User } from './user.entity.js';
-import { type StoredUser, UsersRepository } from './users.repository.js';
+import { UsersRepository } from './users.repository.js';
 
 /** Stands before the repository where users are read by id to be shown. It never holds a hash, nor an erased user. */
 @Injectable()
 export class CachedUsers {
-  private readonly cache: RowCache<StoredUser, Stamp>;
+  private readonly cache: RowCache<Stamp, Stamp>;
 
   constructor(
     private readonly users: UsersRepository,
@@ -20,7 +20,7 @@ export class CachedUsers {
     this.cache = new RowCache(
       {
         name: 'user',
-        shape: 1,
+        shape: 2,
         stamps: (ids) => users.stampsOf(ids),
         rows: (ids) => users.storedByIds(ids),
       },

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import type { Stamp } from '../../cache/row-cache.js';
 import { type ListDefinition, type Page, type PageRequest, Pager } from '../../database/paging.js';
 import { Repository } from '../../database/repository.js';
 import { UnitOfWork } from '../../database/unit-of-work.js';
@@ -27,15 +28,12 @@ const LIST: ListDefinition<User> = {
   defaultSort: { by: 'createdAt', order: 'desc' },
 };
 
-/** A user as they are cached: without the hash. */
-export type StoredUser = Pick<
-  User,
-  'id' | 'email' | 'emailKey' | 'name' | 'role' | 'emailVerified' | 'createdAt' | 'updatedAt' | 'erasedAt' | 'version'
-> & { stamp: string };
-
 /** All but the hash. */
 const COLUMNS = `id, email, email_key AS "emailKey", name, role, rights_version AS "rightsVersion",
   email_verified AS "emailVerified", created_at AS "createdAt", updated_at AS "updatedAt", erased_at AS "erasedAt", version`;
+
+/** The transaction that wrote a row last is another for every state that it has been in. */
+const STAMP = `version || '@' || xmin AS stamp`;
 
 /** Erased users are rows that only foreign keys may meet: every question here is about the others. */
 @Injectable()
@@ -116,20 +114,19 @@ export class UsersRepository extends Repository<User> {
     return row?.password_hash ?? null;
   }
 
-  /** The transaction that wrote a row last is another for every state that it has been in. */
-  stampsOf(ids: readonly string[]): Promise<{ id: string; stamp: string }[]> {
-    return this.query(
-      `SELECT id, version || '@' || xmin AS stamp FROM users WHERE id = ANY ($1::uuid[]) AND erased_at IS NULL`,
+  stampsOf(ids: readonly string[]): Promise<Stamp[]> {
+    return this.prepared(
+      'read stamps of users',
+      `SELECT id, ${STAMP} FROM users WHERE id = ANY ($1::uuid[]) AND erased_at IS NULL`,
       [ids],
     );
   }
 
-  storedByIds(ids: readonly string[]): Promise<StoredUser[]> {
-    return this.query(
-      `SELECT id, email, email_key AS "emailKey", name, role, email_verified AS "emailVerified",
-              created_at AS "createdAt", updated_at AS "updatedAt", erased_at AS "erasedAt", version,
-              version || '@' || xmin AS stamp
-         FROM users WHERE id = ANY ($1::uuid[]) AND erased_at IS NULL`,
+  /** As they are cached. */
+  storedByIds(ids: readonly string[]): Promise<Stamp[]> {
+    return this.prepared(
+      'read users to be cached',
+      `SELECT ${COLUMNS}, ${STAMP} FROM users WHERE id = ANY ($1::uuid[]) AND erased_at IS NULL`,
       [ids],
     );
   }

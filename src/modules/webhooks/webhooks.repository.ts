@@ -36,6 +36,11 @@ export class WebhooksRepository extends Repository<Webhook> {
     return this.findMany({ where: { id: In([...ids]) } });
   }
 
+  /** Lets those begin at this place of the feed that would begin further on. */
+  async beginAt(position: number): Promise<void> {
+    await this.query('UPDATE webhooks SET begins_after = $1 WHERE begins_after > $1', [position]);
+  }
+
   /** Those that are switched on, none of which is deleted before the end of the unit of work. */
   async findEnabled(): Promise<Webhook[]> {
     return (await this.manager())

@@ -1,4 +1,4 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { v7 as uuid } from 'uuid';
 import type { Page, PageRequest } from '../../database/paging.js';
 import { purge } from '../../database/purge.js';
@@ -18,7 +18,7 @@ import { WebhooksRepository } from './webhooks.repository.js';
 const KEPT_DAYS = 30;
 
 @Injectable()
-export class WebhooksService {
+export class WebhooksService implements OnModuleInit {
   constructor(
     private readonly webhooks: WebhooksRepository,
     private readonly deliveries: DeliveriesRepository,
@@ -27,6 +27,16 @@ export class WebhooksService {
     private readonly box: SecretBox,
     private readonly unitOfWork: UnitOfWork,
   ) {}
+
+  /**
+   * Where the data was put back from a dump, PostgreSQL counts its transactions anew: a webhook that was the last thing before
+   * the dump would wait for a number that is long in coming, and miss all events until then.
+   */
+  onModuleInit(): Promise<void> {
+    return this.unitOfWork.run(async () => {
+      await this.webhooks.beginAt(await this.events.position());
+    });
+  }
 
   list(page: PageRequest, by: Principal): Promise<Page<Webhook>> {
     return this.webhooks.findPage(page, by.id);
