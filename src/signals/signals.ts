@@ -4,7 +4,7 @@ import pg from 'pg';
 import type { Logger } from 'pino';
 import { Config } from '../config.js';
 import { KEEPALIVE } from '../database/keepalive.js';
-import { UnitOfWork } from '../database/unit-of-work.js';
+import { type Query, UnitOfWork } from '../database/unit-of-work.js';
 import { Log } from '../telemetry/logger.js';
 
 const CHANNEL = 'stoa_signals';
@@ -26,15 +26,18 @@ const FIRST_BACKOFF_MS = 50;
 const LONGEST_BACKOFF_MS = 2_000;
 
 type Handler = (payload: string) => void;
+/** Reads what may have been missed. */
+type Reader = (query: Query) => Promise<void>;
 
 /**
  * What one replica must tell the others at once, by PostgreSQL's NOTIFY. A signal is a hint: it reaches every process
- * that is listening when the transaction commits, and is lost on any that is not. So whoever subscribes also says by
- * `onDoubt` what to do when signals may be lost, and asks `isSound` whether that is over.
+ * that is listening when the transaction commits, and is lost on any that is not. So whoever subscribes also says what to
+ * read once it listens (`onListening`), and what to do while signals may be late or lost (`onDoubt`), until `isSound` again.
  */
 @Injectable()
 export class Signals implements OnApplicationShutdown {
   private readonly handlers = new Map<string, Handler[]>();
+  private readonly readers: Reader[] = [];
   private readonly doubtHandlers: (() => void)[] = [];
   private started: Promise<void> | undefined;
   private client: pg.Client | undefined;
@@ -68,7 +71,15 @@ export class Signals implements OnApplicationShutdown {
     this.handlers.set(topic, [...(this.handlers.get(topic) ?? []), handler]);
   }
 
-  /** From now on signals may be lost, until `isSound` again. */
+  /**
+   * Each time it has begun to listen, and before signals count as certain: what was said before is lost. Over the connection
+   * that listens, whoever holds those of the pool.
+   */
+  onListening(reader: Reader): void {
+    this.readers.push(reader);
+  }
+
+  /** From now on signals may be late or lost, until `isSound` again. */
   onDoubt(handler: () => void): void {
     this.doubtHandlers.push(handler);
   }
@@ -97,6 +108,8 @@ export class Signals implements OnApplicationShutdown {
     try {
       await client.connect();
       await answered(client.query(`LISTEN ${CHANNEL}`));
+      const query: Query = async <R>(statement: pg.QueryConfig) => (await client.query(statement)).rows as R[];
+      await answered(Promise.all(this.readers.map((read) => read(query))));
     } catch {
       client.end().catch(() => undefined);
       this.doubt();

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { Repository } from '../../database/repository.js';
-import { UnitOfWork } from '../../database/unit-of-work.js';
+import { type Query, UnitOfWork } from '../../database/unit-of-work.js';
 import { Revocation } from './revocation.entity.js';
 
 /** Some revocations, and from where to ask for those that are not among them. */
@@ -33,19 +33,25 @@ export class RevocationsRepository extends Repository<Revocation> {
   /**
    * Those of the last so many seconds that an earlier call can not have seen: every transaction before `next` was over
    * when it was given out, so whatever committed since is at or after it. Some may come twice.
+   *
+   * @param query over which connection to ask
    */
-  async since(next: number, seconds: number): Promise<Revoked> {
-    const rows = await this.query<{
+  async since(
+    next: number,
+    seconds: number,
+    query: Query = (statement) => this.unitOfWork.query(statement),
+  ): Promise<Revoked> {
+    const rows = await query<{
       session_id: string | null;
       user_id: string | null;
       rights_version: number | null;
       next: number;
-    }>(
-      `SELECT session_id, user_id, rights_version, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS next
+    }>({
+      text: `SELECT session_id, user_id, rights_version, pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS next
        FROM (SELECT 1) AS always
        LEFT JOIN revocations ON transaction_id >= $1 AND created_at > now() - make_interval(secs => $2)`,
-      [next, seconds],
-    );
+      values: [next, seconds],
+    });
     const revocations = rows
       .filter((row) => row.session_id !== null || row.user_id !== null)
       .map((row) => ({ sessionId: row.session_id, userId: row.user_id, rightsVersion: row.rights_version }));

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import type { Logger } from 'pino';
 import { Config } from '../../config.js';
-import { UnitOfWork } from '../../database/unit-of-work.js';
+import { type Query, UnitOfWork } from '../../database/unit-of-work.js';
 import { UnavailableError } from '../../errors.js';
 import { Signals } from '../../signals/signals.js';
 import { Log } from '../../telemetry/logger.js';
@@ -51,10 +51,13 @@ export class Revocations implements OnModuleInit, OnApplicationShutdown {
     this.signals.subscribe(TOPIC, (payload) => {
       for (const target of parse(payload)) this.apply(target);
     });
+    this.signals.onListening((query) => this.load(query));
     this.signals.onDoubt(() => void this.follow());
     await this.signals.start();
-    await this.load();
-    if (!this.signals.isSound) void this.follow();
+    if (!this.signals.isSound) {
+      await this.load();
+      void this.follow();
+    }
     setInterval(() => {
       this.forgetOld();
     }, 60_000).unref();
@@ -110,19 +113,16 @@ export class Revocations implements OnModuleInit, OnApplicationShutdown {
     this.users.set(userId, { rights: Math.max(rightsVersion, this.users.get(userId)?.rights ?? 0), at });
   }
 
-  /** While signals may be lost the table is asked, and once more after they are certain again. */
+  /** While signals may be late or lost the table is asked. Once they are certain again it has been read, if any were lost. */
   private async follow(): Promise<void> {
     if (this.following) return;
     this.following = true;
-    for (let done = false; !done && !this.stopped;) {
-      const sound = this.signals.isSound;
-      const loaded = await this.loadInTime();
-      this.isBlind = !loaded;
-      done = sound && loaded;
-      if (!done) await sleep(POLL_MS, undefined, { ref: false });
+    while (!this.signals.isSound && !this.stopped) {
+      this.isBlind = !(await this.loadInTime());
+      await sleep(POLL_MS, undefined, { ref: false });
     }
+    this.isBlind = false;
     this.following = false;
-    if (!this.signals.isSound && !this.stopped) void this.follow();
   }
 
   /** A question that gets no answer holds a connection: so there are two of them at most. */
@@ -141,8 +141,8 @@ export class Revocations implements OnModuleInit, OnApplicationShutdown {
     return Promise.race([loading, sleep(POLL_TIMEOUT_MS, false, { ref: false })]);
   }
 
-  private async load(): Promise<void> {
-    const { revocations, next }: Revoked = await this.revocations.since(this.next, this.keptSeconds);
+  private async load(query?: Query): Promise<void> {
+    const { revocations, next }: Revoked = await this.revocations.since(this.next, this.keptSeconds, query);
     for (const revocation of revocations) this.apply(revocation);
     this.next = Math.max(this.next, next);
   }
