@@ -19,8 +19,8 @@ export class Pool extends pg.Pool {
   private readonly waiting = new WaitingLine<{ since: number; tell: Connected }>();
   /** Also those that are still being made, which the pool itself tells nobody of. */
   private readonly clients: Set<pg.Client>;
-  /** Those that somebody has, and since when nothing has come over them. */
-  private readonly busy = new Map<pg.PoolClient, { bytesRead: number; since: number }>();
+  /** Those that somebody has, and, once they have been looked at, since when nothing has come over them. */
+  private readonly busy = new Map<pg.PoolClient, { bytesRead: number; since: number } | undefined>();
   private isAway = false;
   /** Told how long each waited for a connection, in seconds. */
   onAcquire: (seconds: number) => void = () => undefined;
@@ -45,7 +45,7 @@ export class Pool extends pg.Pool {
     });
     this.clients = clients;
     this.on('acquire', (client) => {
-      this.busy.set(client, { bytesRead: streamOf(client).bytesRead, since: performance.now() });
+      this.busy.set(client, undefined);
     });
     this.on('release', (_, client) => {
       this.busy.delete(client);
@@ -109,7 +109,7 @@ export class Pool extends pg.Pool {
   cutSilent(milliseconds: number): void {
     for (const [client, last] of this.busy) {
       const { bytesRead } = streamOf(client);
-      if (bytesRead !== last.bytesRead) this.busy.set(client, { bytesRead, since: performance.now() });
+      if (bytesRead !== last?.bytesRead) this.busy.set(client, { bytesRead, since: performance.now() });
       else if (performance.now() - last.since > milliseconds) streamOf(client).destroy();
     }
   }
