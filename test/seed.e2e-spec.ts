@@ -144,7 +144,7 @@ describe('npm run seed', () => {
     await change(1);
     const before = [await count('users'), await count('events')];
     const { code, err } = run('seed.js', COUNTS);
-    expect(err).toMatch(/^Error: The books would be wrong, so nothing is kept:\naccount /);
+    expect(err).toMatch(/^The books would be wrong, so nothing is kept:\naccount /);
     expect(code).toBe(1);
     expect([await count('users'), await count('events')]).toEqual(before);
     await change(-1);

@@ -1,4 +1,5 @@
 import { type Answer, type App, dataOf, failureOf, PASSWORD, startApp, type UserClient } from '../app.js';
+import { planted } from '../environment.js';
 
 /** `RACES=full` plays each race a hundred times. */
 const ROUNDS = process.env.RACES === 'full' ? 100 : 5;
@@ -114,5 +115,29 @@ describe.each([
       dataOf(await replicas[0].as(user.token!).get('/users/me'));
       expect(failureOf(await login(PASSWORD))).toBe('401 INVALID_CREDENTIALS');
     }
+  });
+});
+
+describe('refresh tokens on two replicas whose clocks are a minute apart', () => {
+  let replicas: [App, App];
+  beforeAll(async () => {
+    const isAhead = planted(`const Right = Date; const now = () => Right.now() + 60_000;
+      globalThis.Date = class extends Right {
+        constructor(...given) { super(...(given.length === 0 ? [now()] : given)); }
+        static now() { return now(); }
+      };`);
+    const first = await startApp({ REFRESH_REUSE_GRACE: '30' });
+    replicas = [first, await startApp({ DATABASE_URL: first.databaseUrl, REFRESH_REUSE_GRACE: '30', ...isAhead })];
+  });
+  afterAll(async () => {
+    for (const app of [...replicas].reverse()) await app.stop();
+  });
+
+  it.each([0, 1])('have the same grace for who lost the answer, whichever gave it (%d)', async (first) => {
+    const { tokens } = await replicas[0].register();
+    const refresh = (replica: number) =>
+      replicas[replica]!.anonymous.post('/auth/refresh', { refreshToken: tokens.refreshToken });
+    const { refreshToken } = dataOf(await refresh(first));
+    expect(dataOf(await refresh(1 - first)).refreshToken).toBe(refreshToken);
   });
 });
