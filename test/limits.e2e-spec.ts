@@ -9,12 +9,14 @@ const waitOf = ({ headers }: Answer) => Number(headers.get('retry-after'));
 const from = (ip: string) => ({ 'x-forwarded-for': ip });
 
 describe('requests', () => {
+  /** In seconds: longer than a busy machine may stand still in the middle of a test. */
+  const WINDOW = 10;
   let app: App;
   beforeAll(async () => {
     app = await startApp({
       RATE_LIMIT_ANONYMOUS: '4',
       RATE_LIMIT_USER: '3',
-      RATE_LIMIT_WINDOW: '3',
+      RATE_LIMIT_WINDOW: String(WINDOW),
       TRUST_PROXY: '127.0.0.1',
     });
   });
@@ -28,11 +30,12 @@ describe('requests', () => {
     const ip = from(newIp());
     const get = () => app.anonymous.get('/products', ip);
     await get();
-    await sleep(1500);
+    await sleep(WINDOW * 500);
     for (let i = 0; i < 3; i++) expect((await get()).status).toBe(200);
     const refused = await get();
     expect(failureOf(refused)).toBe('429 RATE_LIMITED');
-    expect([1, 2]).toContain(waitOf(refused));
+    expect(waitOf(refused)).toBeGreaterThanOrEqual(1);
+    expect(waitOf(refused)).toBeLessThanOrEqual(WINDOW / 2);
     expect(waitOf(refused)).toBe(Number(refused.headers.get('ratelimit-reset')));
     await sleep(waitOf(refused) * 1000);
     expect((await get()).status).toBe(200);
@@ -73,14 +76,14 @@ describe('requests', () => {
       for (const remaining of ['3', '2', '1', '0']) {
         const answer = await send();
         expect([answer.status, ...standing(answer)]).toEqual([answer.status, '4', remaining]);
-        expect(answer.headers.get('ratelimit-policy')).toBe('"anonymous";q=4;w=3');
-        expect(answer.headers.get('ratelimit')).toMatch(/^"anonymous";r=\d;t=[123]$/);
+        expect(answer.headers.get('ratelimit-policy')).toBe('"anonymous";q=4;w=10');
+        expect(answer.headers.get('ratelimit')).toMatch(/^"anonymous";r=\d;t=([1-9]|10)$/);
       }
       const refused = await send();
       expect(failureOf(refused)).toBe('429 RATE_LIMITED');
       expect(standing(refused)).toEqual(['4', '0']);
       expect(waitOf(refused)).toBeGreaterThanOrEqual(1);
-      expect(waitOf(refused)).toBeLessThanOrEqual(3);
+      expect(waitOf(refused)).toBeLessThanOrEqual(WINDOW);
     }
   });
 
@@ -89,7 +92,7 @@ describe('requests', () => {
     for (const remaining of ['2', '1', '0']) {
       const answer = await ann.get('/users/me', from(newIp()));
       expect(standing(answer)).toEqual(['3', remaining]);
-      expect(answer.headers.get('ratelimit-policy')).toBe('"user";q=3;w=3');
+      expect(answer.headers.get('ratelimit-policy')).toBe('"user";q=3;w=10');
     }
     expect((await ann.get('/users/me', from(newIp()))).status).toBe(429);
   });
@@ -97,7 +100,7 @@ describe('requests', () => {
   it('of a user count for the user also where there is no such route, and those with a bad token for the address', async () => {
     const ann = await app.register('Ann');
     for (const send of [() => ann.get('/nowhere'), () => ann.delete('/products'), () => ann.put('/users/me', {})]) {
-      expect((await send()).headers.get('ratelimit-policy')).toBe('"user";q=3;w=3');
+      expect((await send()).headers.get('ratelimit-policy')).toBe('"user";q=3;w=10');
     }
     expect(failureOf(await ann.get('/nowhere'))).toBe('429 RATE_LIMITED');
     const stranger = await app.as('no.good.token').get('/nowhere', from(newIp()));
