@@ -1,4 +1,4 @@
-import { setImmediate as afterPolling, setTimeout as sleep } from 'node:timers/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import type { Logger } from 'pino';
 import pg from 'pg';
@@ -13,6 +13,7 @@ import type { Pool } from './pool.js';
 
 /** With the interval: a silent database is noticed, and everybody who waits for it told, within 3 s. */
 const SILENCE_MS = 2000;
+const STEP_MS = 200;
 const INTERVAL_MS = 500;
 const INTERVAL_WHILE_AWAY_MS = 250;
 
@@ -141,18 +142,18 @@ async function mayWrite(client: pg.Client): Promise<void> {
 
 type Outcome = 'answered' | 'refused' | 'silent';
 
+/** In steps, as the time for which this process itself stood still was no time for an answer: it counts as one of them. */
 async function outcomeOf(asked: Promise<unknown>): Promise<Outcome> {
-  const over = new AbortController();
-  const answer = asked
-    .then(
-      (): Outcome => 'answered',
-      (): Outcome => 'refused',
-    )
-    .finally(() => {
-      over.abort();
-    });
-  const silence = sleep<Outcome>(SILENCE_MS, 'silent', { signal: over.signal }).catch((): Outcome => 'silent');
-  if ((await Promise.race([answer, silence])) === 'silent') await afterPolling();
-  // Where this process itself was too busy, the answer is there and had only not been read yet.
-  return Promise.race([answer, Promise.resolve<Outcome>('silent')]);
+  const answer = asked.then(
+    (): Outcome => 'answered',
+    (): Outcome => 'refused',
+  );
+  for (let waited = 0; waited < SILENCE_MS; waited += STEP_MS) {
+    const over = new AbortController();
+    const step = sleep(STEP_MS, undefined, { signal: over.signal }).catch(() => undefined);
+    const outcome = await Promise.race([answer, step]);
+    over.abort();
+    if (outcome !== undefined) return outcome;
+  }
+  return 'silent';
 }
