@@ -28,7 +28,7 @@ describe('the event feed', () => {
       if (!answer.body.meta.pagination.hasNext) return { events, cursor };
     }
   };
-  /** Other databases of the same PostgreSQL can hold the feed back for a moment: it is asked until it is there. */
+  /** What still runs in the same database holds the feed back for a moment: it is asked until it is there. */
   const followUntil = async (isThere: (events: any[]) => boolean, cursor?: string, query?: string) => {
     for (const deadline = Date.now() + 20_000; ; await sleep(100)) {
       const { events, cursor: next } = await follow(cursor, query);
@@ -41,8 +41,8 @@ describe('the event feed', () => {
     const [{ count } = {}] = await app.sql('SELECT count(*)::int AS count FROM events');
     return followUntil((all) => all.length >= Number(count));
   };
-  const connect = async () => {
-    const client = new pg.Client(app.databaseUrl);
+  const connect = async (url = app.databaseUrl) => {
+    const client = new pg.Client(url);
     client.on('error', () => undefined);
     clients.push(client);
     await client.connect();
@@ -158,6 +158,17 @@ describe('the event feed', () => {
     await later.query('COMMIT');
     const two = await followUntil((all) => all.length > 1, one.cursor);
     expect(two.events.map(({ id, resourceId }) => (id === second ? second : resourceId))).toEqual([second, product.id]);
+  });
+
+  it('waits for no transaction of another database, though all of a server are counted together', async () => {
+    const { cursor } = await followToTheEnd();
+    const elsewhere = await connect(process.env.TEST_SERVER_URL!);
+    await elsewhere.query('BEGIN');
+    await elsewhere.query('SELECT pg_current_xact_id()');
+    const product = await app.product();
+    const { events } = await followUntil((all) => all.length > 0, cursor);
+    expect(events.map(({ resourceId }) => resourceId)).toEqual([product.id]);
+    await elsewhere.query('ROLLBACK');
   });
 
   it('shows nothing of what was rolled back', async () => {

@@ -25,12 +25,22 @@ const FEED: ListDefinition<Event> = {
 const following = (id: string): string => `(left(${id}::text, 24) ||
   lpad(to_hex((('x' || right(${id}::text, 12))::bit(48)::bigint + 1) & 281474976710655), 12, '0'))::uuid`;
 
+/** A database shares its count of transactions with the others of its server, of which none writes here. */
+const ELSEWHERE = `SELECT FROM pg_stat_get_activity(NULL) AS session
+  WHERE session.backend_xid = running.id::xid
+    AND session.datid <> (SELECT oid FROM pg_database WHERE datname = current_database())`;
+
 /**
  * Older than every transaction that is still open: whatever commits from now on comes behind these. Times would not do,
  * nor would numbers that are given out before the commit: a transaction that takes long appears behind its back.
  */
-const SETTLED = `event.transaction_id <
-  (SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint + transaction_offset FROM event_feed)`;
+const SETTLED = `event.transaction_id < (
+  SELECT transaction_offset + least(
+           (SELECT min(running.id::text::bigint) FROM pg_snapshot_xip(pg_current_snapshot()) AS running (id)
+             WHERE NOT EXISTS (${ELSEWHERE})),
+           pg_current_xact_id_if_assigned()::text::bigint,
+           pg_snapshot_xmax(pg_current_snapshot())::text::bigint)
+    FROM event_feed)`;
 
 @Injectable()
 export class EventsRepository extends Repository<Event> {
