@@ -6,7 +6,7 @@ const TAG_BYTES = 16;
 
 export class NotOpenable extends Error {
   constructor() {
-    super('The secret was sealed with a key that is not known any more: rotate it');
+    super('It was sealed with a key that is not known any more');
   }
 }
 
@@ -23,14 +23,17 @@ export class SecretBox {
   private readonly current: SealingKey;
   private readonly keys: ReadonlyMap<string, SealingKey>;
 
-  /** @param materials secrets from which the keys are derived, the current one first */
-  constructor(materials: readonly [string | Buffer, ...(string | Buffer)[]]) {
-    const [current, ...previous] = materials;
-    this.current = derive(current);
-    this.keys = new Map([...previous.map(derive), this.current].map((key) => [key.id, key]));
+  /**
+   * @param purpose what is sealed: nothing that was sealed for another can be opened
+   * @param materials secrets from which the keys are derived, the current one first
+   */
+  constructor(purpose: string, [current, ...previous]: readonly [string | Buffer, ...(string | Buffer)[]]) {
+    this.current = derive(current, purpose);
+    const former = previous.map((material) => derive(material, purpose));
+    this.keys = new Map([...former, this.current].map((key) => [key.id, key]));
   }
 
-  /** @param owner whose secret it is: nobody else's row opens it */
+  /** @param owner of which row it is: no other opens it */
   seal(secret: string, owner: string): string {
     const iv = randomBytes(IV_BYTES);
     const cipher = createCipheriv(ALGORITHM, this.current.key, iv).setAAD(Buffer.from(owner));
@@ -66,7 +69,7 @@ export class SecretBox {
 
 const idOf = (sealed: string): string => sealed.split('.', 1)[0] ?? '';
 
-function derive(material: string | Buffer): SealingKey {
-  const key = Buffer.from(hkdfSync('sha256', material, '', 'stoa webhook secrets', 32));
+function derive(material: string | Buffer, purpose: string): SealingKey {
+  const key = Buffer.from(hkdfSync('sha256', material, '', purpose, 32));
   return { id: hash('sha256', key, 'hex').slice(0, 8), key };
 }

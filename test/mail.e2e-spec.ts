@@ -1,7 +1,8 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { v7 as uuid } from 'uuid';
-import { type App, dataOf, startApp } from './app.js';
+import { SecretBox } from '../src/secret-box.js';
+import { type App, dataOf, JWT_SECRET, startApp } from './app.js';
 import { MailServer } from './mail.js';
 import { until } from './until.js';
 
@@ -102,6 +103,10 @@ describe('a mail server', () => {
     server.refusal = { code: 451, message: 'Try again later' };
     const { id } = await enqueue(app, 'greylisted@example.com');
     await until(async () => (await jobOf(app, id))?.state === 'failed');
+    const [{ payload } = {}] = await app.sql(`SELECT payload::text FROM graphile_worker._private_jobs WHERE id = $1`, [
+      id,
+    ]);
+    expect(payload).not.toMatch(new RegExp(`${TOKEN}|greylisted`));
     server.refusal = undefined;
     await server.mailTo('greylisted@example.com');
   });
@@ -124,7 +129,14 @@ describe('a mail server', () => {
   });
 
   it('is not asked for what is no mail', async () => {
-    for (const payload of [{}, { to: 'ann@example.com', template: 'toString', data: {}, messageId: 'x' }]) {
+    const messageId = uuid();
+    const unknown = sealed({ to: 'ann@example.com', template: 'toString', data: {} }, messageId);
+    for (const payload of [
+      {},
+      { messageId, sealed: 'nonsense' },
+      { messageId: uuid(), sealed: unknown },
+      { messageId, sealed: unknown },
+    ]) {
       const [row] = await app.sql(`SELECT id FROM graphile_worker.add_job('mail.send', $1::json)`, [
         JSON.stringify(payload),
       ]);
@@ -132,6 +144,9 @@ describe('a mail server', () => {
     }
   });
 });
+
+const sealed = (mail: object, messageId: string): string =>
+  new SecretBox('stoa mails', [Buffer.from(JWT_SECRET)]).seal(JSON.stringify(mail), messageId);
 
 /** As `MailService.send` does. */
 async function enqueue(
@@ -141,7 +156,7 @@ async function enqueue(
 ): Promise<{ id: string; messageId: string }> {
   const messageId = uuid();
   const [job] = await app.sql(`SELECT id FROM graphile_worker.add_job('mail.send', $1::json)`, [
-    JSON.stringify({ messageId, to, template: 'welcome', data }),
+    JSON.stringify({ messageId, sealed: sealed({ to, template: 'welcome', data }, messageId) }),
   ]);
   return { id: String(job!.id), messageId };
 }

@@ -1,7 +1,8 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { v7 as uuid } from 'uuid';
 import { Config } from '../../config.js';
-import { JobsService, PermanentFailure } from '../jobs/index.js';
+import { NotOpenable, SecretBox } from '../../secret-box.js';
+import { describeFailure, JobsService, PermanentFailure } from '../jobs/index.js';
 import { Mailer } from './mailer.js';
 import { isTemplate, type MailTemplate, render, type TemplateData } from './templates.js';
 
@@ -14,14 +15,19 @@ export type Mail = {
   [T in MailTemplate]: { to: string; template: T; data: TemplateData[T]; userId?: string };
 }[MailTemplate];
 
-/** What waits in the job: whole, with its links, until it is sent, and so never to be logged or shown. */
-type MailJob = Mail & { messageId: string };
+/** What waits in the job until it is sent: a link in it is as good as a password, so the table does not tell it. */
+interface MailJob {
+  messageId: string;
+  userId?: string | undefined;
+  sealed: string;
+}
 
 @Injectable()
 export class MailService implements OnModuleInit {
   constructor(
     private readonly jobs: JobsService,
     private readonly mailer: Mailer,
+    private readonly box: SecretBox,
     private readonly config: Config,
   ) {}
 
@@ -30,8 +36,9 @@ export class MailService implements OnModuleInit {
   }
 
   /** Sends a mail once the running unit of work has committed, and none otherwise. */
-  async send(mail: Mail): Promise<void> {
-    const job: MailJob = { ...mail, messageId: uuid() };
+  async send({ userId, ...mail }: Mail): Promise<void> {
+    const messageId = uuid();
+    const job: MailJob = { messageId, userId, sealed: this.box.seal(JSON.stringify(mail), messageId) };
     await this.jobs.enqueue(SEND, job, { maxAttempts: ATTEMPTS });
   }
 
@@ -45,11 +52,25 @@ export class MailService implements OnModuleInit {
     return this.config.linkTo(path, parameters);
   }
 
-  private async deliver({ to, template, data, messageId }: Partial<MailJob>): Promise<void> {
+  private async deliver({ messageId, sealed }: Partial<MailJob>): Promise<void> {
+    if (messageId === undefined || sealed === undefined) throw new PermanentFailure('This is no mail of ours');
+    const mail = this.open(sealed, messageId);
+    const { to, template, data } = mail;
     if (!isTemplate(template)) throw new PermanentFailure('There is no such mail template');
-    if (to === undefined || data === undefined || messageId === undefined) {
-      throw new PermanentFailure('The mail lacks its address, its data or its id');
+    try {
+      await this.mailer.deliver({ to, template, messageId, ...render(template, data) });
+    } catch (error) {
+      // Who keeps it knows what the job says, and not what is sealed in it.
+      const told = describeFailure(error, mail);
+      throw error instanceof PermanentFailure ? new PermanentFailure(told) : new Error(told);
     }
-    await this.mailer.deliver({ to, template, messageId, ...render(template, data) });
+  }
+
+  private open(sealed: string, messageId: string): Mail {
+    try {
+      return JSON.parse(this.box.open(sealed, messageId)) as Mail;
+    } catch (error) {
+      throw error instanceof NotOpenable ? new PermanentFailure(error.message) : error;
+    }
   }
 }

@@ -5,12 +5,12 @@ import { Config } from '../../config.js';
 import { Log } from '../../telemetry/logger.js';
 import { Metrics } from '../../telemetry/metrics.js';
 import { inSpan, SpanKind } from '../../telemetry/tracing.js';
+import { SecretBox } from '../../secret-box.js';
 import { type Event, EventsService } from '../events/index.js';
 import { Bookkeeper, type Result } from './bookkeeper.js';
 import { type Claimed, DeliveriesRepository } from './deliveries.repository.js';
 import { PING } from './delivery.entity.js';
 import { readRetryAfter, waitBefore } from './schedule.js';
-import { SecretBox } from './secret-box.js';
 import { signedHeaders } from './signature.js';
 import { Interrupted, Transport } from './transport.js';
 import type { Webhook } from './webhook.entity.js';
@@ -19,7 +19,7 @@ import { toWebhook } from './webhooks.dto.js';
 import { WebhooksRepository } from './webhooks.repository.js';
 
 /** Sending is waiting: it costs a socket. */
-const SENDS_AT_ONCE = 256;
+const SENDS_AT_ONCE = 1024;
 /** So that one receiver, slow or fast, takes neither all of ours nor all of its own. */
 const PER_ENDPOINT = 8;
 /** One that fails, or does not answer, is asked by one delivery after the other. */

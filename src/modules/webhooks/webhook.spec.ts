@@ -1,6 +1,6 @@
+import { NotOpenable, SecretBox } from '../../secret-box.js';
 import { Webhook as Verifier } from 'standardwebhooks';
 import { readRetryAfter, waitBefore } from './schedule.js';
-import { NotOpenable, SecretBox } from './secret-box.js';
 import { makeSecret, signedHeaders } from './signature.js';
 import { Webhook } from './webhook.entity.js';
 
@@ -96,20 +96,20 @@ describe('a signature', () => {
 });
 
 describe('a sealed secret', () => {
-  const box = new SecretBox(['key one']);
+  const box = new SecretBox('secrets', ['key one']);
 
   it('is opened by the key it was sealed with, also when another seals now', () => {
     const sealed = box.seal('whsec_1', 'one');
     expect(sealed).not.toContain('whsec');
     expect(box.seal('whsec_1', 'one')).not.toBe(sealed);
-    const later = new SecretBox(['key two', 'key one']);
+    const later = new SecretBox('secrets', ['key two', 'key one']);
     expect(later.open(sealed, 'one')).toBe('whsec_1');
     expect([later.isCurrent(sealed), later.isCurrent(later.seal('whsec_1', 'one'))]).toEqual([false, true]);
   });
 
   it('is not opened without the key, for another row, or when anything of it was changed', () => {
     const sealed = box.seal('whsec_1', 'one');
-    expect(() => new SecretBox(['key two']).open(sealed, 'one')).toThrow(NotOpenable);
+    expect(() => new SecretBox('secrets', ['key two']).open(sealed, 'one')).toThrow(NotOpenable);
     expect(() => box.open(sealed, 'two')).toThrow(NotOpenable);
     expect(() =>
       box.open(

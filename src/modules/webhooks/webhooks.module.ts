@@ -1,14 +1,14 @@
 import { Module } from '@nestjs/common';
 import { Config } from '../../config.js';
-import { EventsModule } from '../events/index.js';
+import { SecretBox } from '../../secret-box.js';
 import { secretsOf } from '../../signing-keys.js';
+import { EventsModule } from '../events/index.js';
 import { JobsModule } from '../jobs/index.js';
 import { MailModule } from '../mail/index.js';
 import { Addresses } from './addresses.js';
 import { Bookkeeper } from './bookkeeper.js';
 import { DeliveriesRepository } from './deliveries.repository.js';
 import { Dispatcher } from './dispatcher.js';
-import { SecretBox } from './secret-box.js';
 import { Sender } from './sender.js';
 import { Transport } from './transport.js';
 import { WebhooksController } from './webhooks.controller.js';
@@ -29,7 +29,11 @@ import { WebhooksService } from './webhooks.service.js';
     Addresses,
     WebhooksRepository,
     DeliveriesRepository,
-    { provide: SecretBox, useFactory: (config: Config) => new SecretBox(sealingKeys(config)), inject: [Config] },
+    {
+      provide: SecretBox,
+      useFactory: (config: Config) => new SecretBox('stoa webhook secrets', sealingKeys(config)),
+      inject: [Config],
+    },
   ],
 })
 export class WebhooksModule {}
