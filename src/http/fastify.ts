@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import type { Config } from '../config.js';
@@ -57,6 +58,13 @@ export function createAdapter({ config, logger, metrics, drain, pool, failures }
   drain.watch(fastify);
   new Overload(pool, logger, metrics).watch(fastify);
 
+  // Else Node would drop what comes behind the thousandth, and say nothing: how long they may be in all is limited.
+  fastify.server.maxHeadersCount = 0;
+  // Who says that no more will come may well wait for the answer to what has come.
+  Reflect.set(fastify.server, 'httpAllowHalfOpen', true);
+  fastify.server.on('connect', (_request: IncomingMessage, socket: Socket) => {
+    answerBrokenRequest(Object.assign(new Error('No proxy'), { code: 'CONNECT' }), socket);
+  });
   // RFC 9110 lets us overlook an expectation that we do not know; Node would refuse it without a word.
   fastify.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     fastify.server.emit('request', request, response);
