@@ -149,7 +149,9 @@ describe('auth', () => {
       const { tokens } = await app.register();
       expect(failureOf(await me(tokens.refreshToken))).toBe('401 UNAUTHORIZED');
       expect(failureOf(await refresh(tokens.accessToken))).toBe('401 UNAUTHORIZED');
-      expect(failureOf(await refresh('nonsense'))).toBe('401 UNAUTHORIZED');
+      for (const nonsense of ['nonsense', 'x'.repeat(9000)]) {
+        expect(failureOf(await refresh(nonsense))).toBe('401 UNAUTHORIZED');
+      }
     });
 
     it('is kept by nobody but its owner', async () => {
@@ -216,6 +218,24 @@ describe('auth', () => {
       expect(next.user.role).toBe('moderator');
       dataOf(await app.as(next.accessToken).get('/users'));
     });
+  });
+});
+
+describe('a grace of ten seconds', () => {
+  it('tells how long the successor still lives, which has been given out before', async () => {
+    const app = await startApp({ REFRESH_REUSE_GRACE: '10' });
+    try {
+      const { tokens } = await app.register();
+      const refresh = async () =>
+        dataOf(await app.anonymous.post('/auth/refresh', { refreshToken: tokens.refreshToken }));
+      expect((await refresh()).refreshExpiresIn).toBe(604_800);
+      await sleep(2100);
+      const again = await refresh();
+      expect(again.refreshExpiresIn).toBeLessThanOrEqual(604_797);
+      expect(claimsOf(again.refreshToken).exp - Date.now() / 1000).toBeCloseTo(again.refreshExpiresIn, -1);
+    } finally {
+      await app.stop();
+    }
   });
 });
 

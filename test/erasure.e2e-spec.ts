@@ -43,16 +43,35 @@ describe('a person who is erased', () => {
     const accountId = dataOf(await zaphod.post('/accounts', { currency: 'EUR' }), 201).id;
     dataOf(await zaphod.post(`/orders/${kept.id}/payments`, { accountId }), 201);
     for (const step of ['shipments', 'deliveries']) {
-      dataOf(await admin.post(`/orders/${kept.id}/${step}`, {}), 201);
+      dataOf(await admin.post(`/orders/${kept.id}/${step}`, {}, { 'idempotency-key': step }), 201);
     }
+    const ordered = { items, note: 'Trillian rang' };
+    dataOf(await admin.post(`/users/${user.id}/orders`, ordered, key), 201);
     dataOf(await zaphod.patch(`/users/${user.id}`, { email: second, currentPassword: PASSWORD }));
+    const again = await app.anonymous.post('/checkouts', checkout, key);
+    expect(dataOf(again, 201).user).toMatchObject({ id: user.id, email: first });
     dataOf(await app.login(second).then((again) => again.get('/users/me')));
     const texts = ['zaphod', 'beeblebrox', '42 4242', 'trillian', 'arthur'];
     for (const text of texts) expect(await whereIs(text)).not.toEqual([]);
     const before = dataOf(await admin.get(`/orders/${kept.id}`));
 
+    const waiting = await app.sql(`SELECT payload FROM graphile_worker.jobs
+      JOIN graphile_worker._private_jobs USING (id) WHERE task_identifier = 'mail.send'`);
+    expect(waiting.length).toBeGreaterThan(1);
+    for (const { payload } of waiting) {
+      expect(Object.keys(payload as object).sort()).toEqual(['messageId', 'sealed', 'userId']);
+    }
+
     expect((await admin.delete(`/users/${user.id}`)).status).toBe(204);
     for (const text of texts) expect([text, await whereIs(text)]).toEqual([text, []]);
+
+    // What others were told of them is not told again.
+    const replays = [
+      () => app.anonymous.post('/checkouts', checkout, key),
+      () => admin.post(`/users/${user.id}/orders`, ordered, key),
+      () => admin.post(`/orders/${kept.id}/shipments`, {}, { 'idempotency-key': 'shipments' }),
+    ];
+    for (const replay of replays) expect(failureOf(await replay())).toBe('409 CONFLICT');
 
     // What is left of their orders is as the feed tells it.
     const after = dataOf(await admin.get(`/orders/${kept.id}`));

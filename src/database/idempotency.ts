@@ -15,6 +15,8 @@ const FIRST_PAUSE_MS = 10;
 const LONGEST_PAUSE_MS = 100;
 const CLEANUP_MS = 10 * 60_000;
 const CLEANUP_BATCH = 1000;
+/** The body of an answer that has been emptied, which no other has: whatever is answered is an object. */
+const FORGOTTEN = 'null';
 
 export class InvalidIdempotencyKey extends MalformedError {
   override readonly code: ErrorCode = 'INVALID_IDEMPOTENCY_KEY';
@@ -49,11 +51,19 @@ export interface KeyedRequest {
   body: Uint8Array;
 }
 
+export class AnswerForgotten extends ConflictError {
+  constructor() {
+    super('What was answered to this Idempotency-Key has been erased with the person whom it told of');
+  }
+}
+
 /** What was answered: `body` is JSON, or null where there was none; `location` a path below the version. */
 export interface KeyedAnswer {
   status: number;
   location: string | null;
   body: string | null;
+  /** The user whom it tells of, where that is not who asked. */
+  about: string | null;
 }
 
 interface Recorded {
@@ -120,7 +130,7 @@ export class IdempotencyKeys implements OnApplicationBootstrap, OnModuleDestroy 
    * fails leaves no trace.
    *
    * @returns the recorded answer, or `undefined` where `work` has just been done
-   * @throws IdempotencyKeyReused, IdempotencyInProgress, and what `work` throws
+   * @throws IdempotencyKeyReused, IdempotencyInProgress, AnswerForgotten, and what `work` throws
    */
   once(request: KeyedRequest, work: () => Promise<KeyedAnswer>): Promise<KeyedAnswer | undefined> {
     return this.firstOf(request, (fingerprint, deadline) => this.findOrRun(request, fingerprint, deadline, work));
@@ -201,25 +211,14 @@ export class IdempotencyKeys implements OnApplicationBootstrap, OnModuleDestroy 
   }
 
   /**
-   * Deletes the answers that a person was given, and empties those that told others of them: their keys still count.
-   * Joins the unit of work of their erasure.
+   * Deletes the answers that a person was given, and empties those that told others of them, or them before they had a
+   * login: those keys still count. Joins the unit of work of their erasure.
    */
-  async forget(userId: string, email: string): Promise<void> {
+  async forget(userId: string): Promise<void> {
     const manager = await this.unitOfWork.manager();
-    // Nobody can come as this user again. But whoever is not logged in can come with this email.
+    // Nobody can come as this user again.
     await manager.query(`DELETE FROM idempotency_keys WHERE scope = $1`, [IdempotencyKeys.scopeOfUser(userId)]);
-    await this.forgetGuest(email);
-    await manager.query(`UPDATE idempotency_keys SET body = 'null' WHERE location = $1 AND location LIKE '/users/%'`, [
-      `/users/${userId}`,
-    ]);
-  }
-
-  /** Empties the answers that were given to whoever came with this email. */
-  async forgetGuest(email: string): Promise<void> {
-    const manager = await this.unitOfWork.manager();
-    await manager.query(`UPDATE idempotency_keys SET body = 'null' WHERE scope = ANY ($1)`, [
-      this.scopesOfEmail(email),
-    ]);
+    await manager.query(`UPDATE idempotency_keys SET body = '${FORGOTTEN}' WHERE about = $1`, [userId]);
   }
 
   /** Deletes keys that are past their time, in small steps; replicas that do so at once share the work. */
@@ -312,6 +311,7 @@ export class IdempotencyKeys implements OnApplicationBootstrap, OnModuleDestroy 
   private sameOrThrow({ fingerprint, answer }: Recorded, request: KeyedRequest): KeyedAnswer {
     if (!this.secrets.some((secret) => fingerprintOf(request, secret).equals(fingerprint)))
       throw new IdempotencyKeyReused();
+    if (answer.body === FORGOTTEN) throw new AnswerForgotten();
     return answer;
   }
 }
@@ -355,7 +355,7 @@ async function claimWith(query: Query, claims: readonly Claim[]): Promise<Map<Cl
 
 async function find(manager: EntityManager, { scope, formerScopes, key }: KeyedRequest): Promise<Recorded | undefined> {
   const rows: (KeyedAnswer & { fingerprint: Buffer })[] = await manager.query(
-    `SELECT fingerprint, status, location, body FROM idempotency_keys
+    `SELECT fingerprint, status, location, body, about FROM idempotency_keys
       WHERE scope = ANY ($1) AND key = $2 AND created_at > now() - ${RETENTION}`,
     [[scope, ...formerScopes], key],
   );
@@ -377,11 +377,12 @@ const CLAIM_ALL = `
 
 /** Without those that have been used meanwhile. One that is past its time is overwritten. */
 const RECORD_ALL = `
-  INSERT INTO idempotency_keys AS old (scope, key, fingerprint, status, location, body, created_at)
-  SELECT scope, key, decode(fingerprint, 'hex'), status, location, body, now()
-    FROM json_to_recordset($1) AS given (scope text, key text, fingerprint text, status integer, location text, body text)
+  INSERT INTO idempotency_keys AS old (scope, key, fingerprint, status, location, body, about, created_at)
+  SELECT scope, key, decode(fingerprint, 'hex'), status, location, body, about, now()
+    FROM json_to_recordset($1) AS given
+      (scope text, key text, fingerprint text, status integer, location text, body text, about uuid)
       ON CONFLICT ON CONSTRAINT idempotency_keys_pkey DO UPDATE
      SET fingerprint = excluded.fingerprint, status = excluded.status, location = excluded.location,
-         body = excluded.body, created_at = excluded.created_at
+         body = excluded.body, about = excluded.about, created_at = excluded.created_at
    WHERE old.created_at <= now() - ${RETENTION}
   RETURNING scope, key`;

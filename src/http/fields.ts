@@ -134,7 +134,7 @@ export const QueryBoolean = () =>
 export const QueryDate = () =>
   applyDecorators(
     FromQuery(ISO_8601, (text) => parseDate(text) ?? text),
-    IsDate({ message: 'must be an ISO 8601 date or time' }),
+    IsDate({ message: 'must be an ISO 8601 date, or a time with Z or an offset such as +02:00' }),
     ApiProperty({ type: 'string', pattern: ISO_8601.source, maxLength: 35, example: '2026-01-31' }),
   );
 

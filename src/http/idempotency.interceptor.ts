@@ -26,9 +26,9 @@ export const SharesTransaction = () => says({ sharesTransaction: true });
 
 /** For a handler that shares its transaction: makes of the answer that it will give what is to be recorded with the key. */
 export const Key = createParamDecorator((_: unknown, context: ExecutionContext): KeyFor => {
-  const { claim } = context.switchToHttp().getRequest<Request>();
+  const { claim, user } = context.switchToHttp().getRequest<Request>();
   const reply = context.switchToHttp().getResponse<Reply>();
-  return (answer) => claim && { claim, answerOf: (done) => toRecord(answer(done), reply.statusCode) };
+  return (answer) => claim && { claim, answerOf: (done) => toRecord(answer(done), reply.statusCode, user?.id) };
 });
 export type KeyFor = <T, V>(answer: (done: T) => Created<V>) => Keyed<T> | undefined;
 
@@ -70,7 +70,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
     const handle = async (claim?: Claim) => {
       request.claim = claim;
       result = await lastValueFrom(next.handle());
-      return toRecord(result, reply.statusCode);
+      return toRecord(result, reply.statusCode, request.user?.id);
     };
     const replayed = await (isShared ? this.keys.onceAmongOthers(keyed, handle) : this.keys.once(keyed, handle));
     return replayed === undefined ? result : new Replay(replayed);
@@ -100,10 +100,11 @@ function keyOf(given: readonly string[]): string {
   return key;
 }
 
-function toRecord(result: unknown, status: number): KeyedAnswer {
-  const { location, data } =
-    result instanceof Created
-      ? { location: result.location, data: result.withoutSecrets() as unknown }
-      : { location: null, data: result };
-  return { status, location, body: data === undefined ? null : JSON.stringify(data) };
+function toRecord(result: unknown, status: number, callerId: string | undefined): KeyedAnswer {
+  if (!(result instanceof Created)) {
+    return { status, location: null, body: result === undefined ? null : JSON.stringify(result), about: null };
+  }
+  const { location, subject = callerId } = result;
+  const about = subject === callerId ? null : (subject ?? null);
+  return { status, location, body: JSON.stringify(result.withoutSecrets()), about };
 }

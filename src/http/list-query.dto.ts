@@ -1,6 +1,6 @@
-import { IsIn } from 'class-validator';
+import { IsIn, IsString } from 'class-validator';
 import type { PageRequest, SortOrder } from '../database/paging.js';
-import { Optional, QueryInteger, Text } from './fields.js';
+import { Optional, QueryInteger } from './fields.js';
 
 /** What every list takes. A list's own query adds `sortBy` and its filters. */
 export abstract class ListQuery implements PageRequest {
@@ -11,7 +11,7 @@ export abstract class ListQuery implements PageRequest {
 
   /** Where the last answer ended: its `nextCursor` */
   @Optional()
-  @Text(0, 8000)
+  @IsString()
   cursor?: string;
 
   /** A page by its number, with totals; not together with `cursor` */

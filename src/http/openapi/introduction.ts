@@ -84,7 +84,8 @@ What has a \`version\` bears an \`ETag\`. Send it as \`If-None-Match\` to get 30
 Every \`POST\` with a login takes an \`Idempotency-Key\`, 1 to 255 visible ASCII characters of your choice. Sent again
 with the same key, the same request has no second effect: for 24 hours the first answer comes back, with
 \`Idempotency-Replayed: true\`. Another request with that key is 422 \`IDEMPOTENCY_KEY_REUSED\`. A request that failed
-leaves no key behind. What an answer told of somebody who has been erased since is not told again: \`data\` is \`null\`.
+leaves no key behind. What an answer told of somebody who has been erased since is not told again: that is 409
+\`CONFLICT\`.
 Logging out ends the very token that asks for it: sent again, it is 401 \`TOKEN_REVOKED\`.
 
 ## Rate limits

@@ -1,5 +1,5 @@
 import { ApiProperty, PickType } from '@nestjs/swagger';
-import { IsIn } from 'class-validator';
+import { IsIn, IsString } from 'class-validator';
 import { Email, Name, Optional, Text } from '../../http/fields.js';
 import { ListQuery } from '../../http/list-query.dto.js';
 import { GivenPassword, NewPassword, toUser, UserView } from '../users/index.js';
@@ -85,7 +85,7 @@ export const toSession =
   });
 
 export class RefreshDto {
-  @Text(0, 5000)
+  @IsString()
   refreshToken: string;
 }
 
@@ -107,15 +107,15 @@ export class TokensView {
 }
 
 export function toTokens(
-  { accessToken, refreshToken, user }: TokenPair,
-  ttl: { accessTokenTtl: number; refreshTokenTtl: number },
+  { accessToken, refreshToken, refreshExpiresIn, user }: TokenPair,
+  { accessTokenTtl }: { accessTokenTtl: number },
 ): TokensView {
   return {
     accessToken,
     refreshToken,
     tokenType: 'Bearer',
-    expiresIn: ttl.accessTokenTtl,
-    refreshExpiresIn: ttl.refreshTokenTtl,
+    expiresIn: accessTokenTtl,
+    refreshExpiresIn,
     user: toUser(user),
   };
 }

@@ -23,6 +23,8 @@ export interface Origin {
 export interface TokenPair {
   accessToken: string;
   refreshToken: string;
+  /** Seconds. */
+  refreshExpiresIn: number;
   user: User;
 }
 
@@ -157,17 +159,18 @@ export class SessionsService {
         await this.revocations.revokeSessions([sid]);
         await this.events.record('session.reuse_detected', session, { id: sid, userId: sub });
         outcomes.push('reused');
-      } else outcomes.push(this.pair(user, sid, successor, session.rotatedAt));
+      } else outcomes.push(this.pair(user, sid, successor, session.rotatedAt, now));
     }
     await this.sessions.writeRotations([...rotated]);
     return outcomes;
   }
 
-  private pair(user: User, sid: string, jti: string, issuedAt: Date): TokenPair {
+  private pair(user: User, sid: string, jti: string, issuedAt: Date, now = issuedAt): TokenPair {
     const { id: sub, email, role, rightsVersion } = user;
     return {
       accessToken: this.tokens.access({ sub, email: email ?? '', roles: [role], sid, rights: rightsVersion }),
       refreshToken: this.tokens.refresh({ sub, sid, jti }, issuedAt),
+      refreshExpiresIn: Math.floor((this.expiry(issuedAt).getTime() - now.getTime()) / 1000),
       user,
     };
   }

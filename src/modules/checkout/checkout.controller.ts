@@ -22,10 +22,14 @@ export class CheckoutController {
   @Public({ ignoresToken: true })
   @LimitedBy('register')
   @KeyedByEmail((body) => (body.user as { email?: unknown } | undefined)?.email)
-  @Answers(201, CheckoutView, { fails: ['EMAIL_TAKEN', 'INSUFFICIENT_STOCK', 'CURRENCY_MISMATCH'] })
+  @Answers(201, CheckoutView, {
+    fails: ['EMAIL_TAKEN', 'INSUFFICIENT_STOCK', 'CURRENCY_MISMATCH'],
+    conflict: 'The user has been erased since',
+  })
   async checkOut(@Body() body: CheckoutDto, @Client() client: ClientInfo): Promise<Created<CheckoutView>> {
     const { tokens, order } = await this.checkout.checkOut(body.user, body.order, client);
     const view = Object.assign(toTokens(tokens, this.config), { order: toOrder(order) });
-    return new Created<CheckoutView>(`/orders/${order.id}`, view).withSecrets('accessToken', 'refreshToken');
+    const created = new Created<CheckoutView>(`/orders/${order.id}`, view);
+    return created.withSecrets('accessToken', 'refreshToken').about(order.userId);
   }
 }

@@ -56,7 +56,7 @@ export class OrdersController {
     @CurrentUser() user: Principal,
     @Key() key: KeyFor,
   ): Promise<Created<OrderView>> {
-    return placed(await this.placing.place(user.id, body, user.id, key(placed)));
+    return withOrder(await this.placing.place(user.id, body, user.id, key(withOrder)));
   }
 
   /**
@@ -113,7 +113,7 @@ export class OrdersController {
   @Tagged(byVersion)
   @Answers(201, OrderView, {
     fails: ['INVALID_TRANSITION'],
-    conflict: 'The account that the money came from is closed',
+    conflict: 'The account that the money came from is closed, or the buyer has been erased since',
   })
   async cancel(
     @Id() id: string,
@@ -121,7 +121,7 @@ export class OrdersController {
     @CurrentUser() user: Principal,
   ): Promise<Created<OrderView>> {
     const order = await this.fulfilment.cancel(id, body.reason, user);
-    return new Created(`/orders/${id}`, toOrder(order));
+    return withOrder(order);
   }
 
   /** Send a paid order out */
@@ -129,14 +129,14 @@ export class OrdersController {
   @Requires('write')
   @ApiId()
   @Tagged(byVersion)
-  @Answers(201, OrderView, { fails: ['INVALID_TRANSITION'] })
+  @Answers(201, OrderView, { fails: ['INVALID_TRANSITION'], conflict: 'The buyer has been erased since' })
   async ship(
     @Id() id: string,
     @Body() body: ShipOrderDto,
     @CurrentUser() user: Principal,
   ): Promise<Created<OrderView>> {
     const order = await this.fulfilment.ship(id, body, user);
-    return new Created(`/orders/${id}`, toOrder(order));
+    return withOrder(order);
   }
 
   /** Note that an order has arrived */
@@ -144,14 +144,14 @@ export class OrdersController {
   @Requires('write')
   @ApiId()
   @Tagged(byVersion)
-  @Answers(201, OrderView, { fails: ['INVALID_TRANSITION'] })
+  @Answers(201, OrderView, { fails: ['INVALID_TRANSITION'], conflict: 'The buyer has been erased since' })
   async deliver(
     @Id() id: string,
     @Body() _body: DeliverOrderDto,
     @CurrentUser() user: Principal,
   ): Promise<Created<OrderView>> {
     const order = await this.fulfilment.deliver(id, user);
-    return new Created(`/orders/${id}`, toOrder(order));
+    return withOrder(order);
   }
 
   /** Give money back: some of it, or all that is left. The stock stays as it is */
@@ -202,13 +202,16 @@ export class OrdersController {
   @Post('users/:id/orders')
   @ApiId()
   @Tagged(byVersion)
-  @Answers(201, OrderView, { fails: ['INSUFFICIENT_STOCK', 'CURRENCY_MISMATCH'] })
+  @Answers(201, OrderView, {
+    fails: ['INSUFFICIENT_STOCK', 'CURRENCY_MISMATCH'],
+    conflict: 'The user has been erased since',
+  })
   async placeForUser(
     @Id() id: string,
     @Body() body: PlaceOrderDto,
     @CurrentUser() user: Principal,
   ): Promise<Created<OrderView>> {
-    return placed(await this.placing.placeFor(id, body, user));
+    return withOrder(await this.placing.placeFor(id, body, user));
   }
 
   private async show(
@@ -222,4 +225,5 @@ export class OrdersController {
   }
 }
 
-const placed = (order: Order): Created<OrderView> => new Created(`/orders/${order.id}`, toOrder(order));
+const withOrder = (order: Order): Created<OrderView> =>
+  new Created(`/orders/${order.id}`, toOrder(order)).about(order.userId);

@@ -30,10 +30,10 @@ export class UsersController {
   @Post()
   @Requires('admin')
   @Tagged(tagOfUser)
-  @Answers(201, UserView, { fails: ['EMAIL_TAKEN'] })
+  @Answers(201, UserView, { fails: ['EMAIL_TAKEN'], conflict: 'The user has been erased since' })
   async create(@Body() body: CreateUserDto): Promise<Created<UserView>> {
     const user = await this.users.create(body);
-    return new Created(`/users/${user.id}`, toUser(user));
+    return new Created(`/users/${user.id}`, toUser(user)).about(user.id);
   }
 
   /** Get yourself */

@@ -141,8 +141,6 @@ export class UsersService {
       await this.save(user, 'user.updated');
       if (user.rightsVersion !== former.rightsVersion) await this.tellOfRights(user);
       if (isMoved) {
-        // Who comes with the former address from now on may be somebody else.
-        await this.idempotency.forgetGuest(former.email);
         for (const hook of this.emailChangeHooks) await hook(user, former.email);
       }
       return user;
@@ -170,7 +168,7 @@ export class UsersService {
       for (const hook of this.beforeErasure) {
         if ((await hook.isReleased?.(id)) === false) throw new Overtaken();
       }
-      await this.idempotency.forget(id, user.email ?? '');
+      await this.idempotency.forget(id);
       user.erase();
       await this.save(user, 'user.deleted');
       await this.events.redact([id], PERSONAL_EVENTS, { email: '', name: user.name });
