@@ -260,7 +260,8 @@ class Reader {
   constructor(private readonly environment: Environment) {}
 
   fault(name: string, rule: string): undefined {
-    this.faults.push(`${name} ${rule}`);
+    const line = `${name} ${rule}`;
+    if (!this.faults.includes(line)) this.faults.push(line);
     return undefined;
   }
 

@@ -3,6 +3,7 @@ import { v7 as uuid } from 'uuid';
 import { type App, dataOf, failureOf, fieldsOf, startApp } from './app.js';
 import { Gate } from './gate.js';
 import { MailServer } from './mail.js';
+import { mailJob } from './mails.js';
 import type { Server } from './server.js';
 import { until } from './until.js';
 
@@ -308,7 +309,7 @@ async function enqueue(app: App, task: string, { queue, columns = {} }: Enqueued
 
 function enqueueMail(app: App, to: string, options: Enqueued = {}): Promise<string> {
   const data = { name: 'Ann', verifyUrl: 'https://shop.example/verify?token=very-secret-token' };
-  return enqueue(app, 'mail.send', options, { messageId: uuid(), to, template: 'welcome', data });
+  return enqueue(app, 'mail.send', options, mailJob({ to, template: 'welcome', data }));
 }
 
 interface JobRow {

@@ -1,9 +1,8 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { v7 as uuid } from 'uuid';
-import { SecretBox } from '../src/secret-box.js';
-import { type App, dataOf, JWT_SECRET, startApp } from './app.js';
+import { type App, dataOf, startApp } from './app.js';
 import { MailServer } from './mail.js';
+import { mailJob } from './mails.js';
 import { until } from './until.js';
 
 jest.setTimeout(120_000);
@@ -129,14 +128,8 @@ describe('a mail server', () => {
   });
 
   it('is not asked for what is no mail', async () => {
-    const messageId = uuid();
-    const unknown = sealed({ to: 'ann@example.com', template: 'toString', data: {} }, messageId);
-    for (const payload of [
-      {},
-      { messageId, sealed: 'nonsense' },
-      { messageId: uuid(), sealed: unknown },
-      { messageId, sealed: unknown },
-    ]) {
+    const unknown = mailJob({ to: 'ann@example.com', template: 'toString', data: {} });
+    for (const payload of [{}, { ...unknown, sealed: 'nonsense' }, { ...unknown, messageId: 'another' }, unknown]) {
       const [row] = await app.sql(`SELECT id FROM graphile_worker.add_job('mail.send', $1::json)`, [
         JSON.stringify(payload),
       ]);
@@ -145,20 +138,16 @@ describe('a mail server', () => {
   });
 });
 
-const sealed = (mail: object, messageId: string): string =>
-  new SecretBox('stoa mails', [Buffer.from(JWT_SECRET)]).seal(JSON.stringify(mail), messageId);
-
-/** As `MailService.send` does. */
 async function enqueue(
   app: App,
   to: string,
   data: object = { name: 'Ann', verifyUrl: VERIFY },
 ): Promise<{ id: string; messageId: string }> {
-  const messageId = uuid();
+  const payload = mailJob({ to, template: 'welcome', data });
   const [job] = await app.sql(`SELECT id FROM graphile_worker.add_job('mail.send', $1::json)`, [
-    JSON.stringify({ messageId, sealed: sealed({ to, template: 'welcome', data }, messageId) }),
+    JSON.stringify(payload),
   ]);
-  return { id: String(job!.id), messageId };
+  return { id: String(job!.id), messageId: payload.messageId };
 }
 
 async function jobOf(app: App, id: string): Promise<any> {

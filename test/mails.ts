@@ -1,7 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { App } from './app.js';
+import { v7 as uuid } from 'uuid';
+import { SecretBox } from '../src/secret-box.js';
+import { type App, JWT_SECRET } from './app.js';
 
 const PATIENCE_MS = 15_000;
 
@@ -9,6 +11,14 @@ export interface Mail {
   template: string;
   to: string;
   text: string;
+}
+
+const box = new SecretBox('stoa mails', [Buffer.from(JWT_SECRET)]);
+
+/** What waits in the job of a mail, as `MailService.send` leaves it. */
+export function mailJob(mail: { to: string; template: string; data: object }): { messageId: string; sealed: string } {
+  const messageId = uuid();
+  return { messageId, sealed: box.seal(JSON.stringify(mail), messageId) };
 }
 
 /** The mails that were sent to this address so far, oldest first. */

@@ -43,6 +43,12 @@ describe('metrics', () => {
     return samples.map((sample) => (after.value(...sample) ?? 0) - (before.value(...sample) ?? 0));
   };
 
+  it('are there to be read, and for nothing else', async () => {
+    expect((await fetch(`${url}/metrics?all`)).status).toBe(200);
+    const refused = await fetch(`${url}/metrics`, { method: 'POST' });
+    expect([refused.status, refused.headers.get('allow')]).toEqual([405, 'GET, HEAD']);
+  });
+
   it('count requests by route, method and status, and how long they took', async () => {
     const ann = await app.register();
     const labels = { method: 'GET', route: ORDER_ROUTE };

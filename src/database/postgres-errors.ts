@@ -28,6 +28,7 @@ export function translateConstraint(error: unknown, constraints: ConstraintError
  */
 export function translateFailure(error: unknown): DomainError | undefined {
   const { code = '', message = '' } = postgresError(error) ?? {};
+  if (message === EXHAUSTED) return new UnavailableError('All connections to the database are busy, try again');
   if (BUSY.test(code)) return new UnavailableError('The database is busy with the same, try again');
   if (AWAY.test(code) || AWAY_MESSAGES.test(message)) return new UnavailableError('The database is away, try again');
   // Class 22 is of values, 54 of their size.
@@ -46,8 +47,10 @@ const BUSY = /^(40001|40P01|55P03|57014)$/;
  * Classes 08, 53 and 57P, a server that only reads because another has taken over, and what Node says of a broken connection.
  */
 const AWAY = /^(08\w{3}|53\w{3}|57P0\d|25006|25P03|E(CONN|PIPE|HOST|NET|TIMEDOUT|NOTFOUND|AI_AGAIN)\w*)$/;
-const AWAY_MESSAGES =
-  /timeout exceeded when trying to connect|Connection terminated|Client has encountered a connection error/;
+const AWAY_MESSAGES = /Connection terminated|Client has encountered a connection error/;
+
+/** What the pool says to who has waited for one of its connections for as long as they may. */
+const EXHAUSTED = 'timeout exceeded when trying to connect';
 
 /**
  * What PostgreSQL refused a statement for, where it is not only that it goes away or comes back: a row or a disk that is

@@ -28,8 +28,10 @@ export async function serveInside(config: Config, metrics: Metrics, probes: Aske
     ],
   ]);
   const server = createServer((request, response) => {
-    const page = pages.get(request.url ?? '');
+    const page = pages.get(request.url?.split('?', 1)[0] ?? '');
     if (page === undefined) return response.writeHead(404).end();
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      return response.writeHead(405, { Allow: 'GET, HEAD' }).end();
     page().then(
       ({ status, type, text }) => response.writeHead(status, { 'Content-Type': type }).end(text),
       () => response.writeHead(500).end(),

@@ -120,6 +120,15 @@ describe('a database that goes away', () => {
     expect(said.map(({ msg }) => msg)).not.toContain('The database is away');
   });
 
+  it('keeps no server from its end', async () => {
+    const other = await startApp({ DATABASE_URL: app.databaseUrl }, (url) => gate.through(url));
+    gate.silence();
+    const took = stopwatch();
+    expect(await other.end()).toBe(0);
+    // What a job's connection was asked had 10 s.
+    expect(took()).toBeLessThan(8000);
+  });
+
   it('is asked again over another connection when all are cut', async () => {
     gate.cut();
     expect(await worksWithin(user, 2000)).toBe(true);
@@ -167,6 +176,7 @@ describe('a database that is too slow for what comes', () => {
       await sleep(5000);
       const late = await timed(user.get('/orders'));
       expect(failureOf(late)).toBe('503 SERVICE_UNAVAILABLE');
+      expect(late.body.error.message).not.toMatch(/away/);
       expect(late.took).toBeLessThan(500);
       for (const answer of await waiting) expect(failureOf(answer)).toBe('503 SERVICE_UNAVAILABLE');
       await holder.letGo();

@@ -5,6 +5,7 @@ import { parseCronItems, type JobHelpers, run, type Runner, type Task, type Work
 import type { Logger } from 'pino';
 import { Config } from '../../config.js';
 import { KEEPALIVE } from '../../database/keepalive.js';
+import { DatabaseMonitor } from '../../database/monitor.js';
 import { Pool } from '../../database/pool.js';
 import { Log } from '../../telemetry/logger.js';
 import { Metrics } from '../../telemetry/metrics.js';
@@ -35,11 +36,12 @@ export class JobsWorker implements BeforeApplicationShutdown {
   private readonly stopping = new AbortController();
   private working: Promise<void> | undefined;
   private stopped: Promise<void> | undefined;
-  private round: { runner: Runner; id: string; heartbeat: Heartbeat } | undefined;
+  private round: { runner: Runner; id: string; heartbeat: Heartbeat; pool: Pool } | undefined;
 
   constructor(
     private readonly registry: Registry,
     private readonly jobs: JobsRepository,
+    private readonly database: DatabaseMonitor,
     private readonly config: Config,
     private readonly metrics: Metrics,
     @Log() private readonly logger: Logger,
@@ -67,6 +69,8 @@ export class JobsWorker implements BeforeApplicationShutdown {
   private async finish(working: Promise<void>): Promise<void> {
     this.stopping.abort();
     const ended = Promise.all([this.repeats.stop(), this.round?.runner.stop().catch(() => undefined), working]);
+    // Nothing can be given back to a database that is away, and what it is asked would only keep us.
+    if (!(await this.database.answers())) this.round?.pool.giveUp();
     const patienceMs = Math.max(1000, this.config.shutdownTimeout * 1000 - RESERVED_TO_STOP_MS);
     await Promise.race([ended, sleep(patienceMs, undefined, { ref: false }).then(() => this.giveBack())]);
   }
@@ -119,7 +123,7 @@ export class JobsWorker implements BeforeApplicationShutdown {
         // Without a batch nobody would wait for a job to be marked as done, and a failure there ended the process.
         preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
       });
-      this.round = { runner, id, heartbeat: new Heartbeat(pool, id) };
+      this.round = { runner, id, heartbeat: new Heartbeat(pool, id), pool };
       if (this.stopping.signal.aborted) await runner.stop();
       await Promise.race([runner.promise, this.round.heartbeat.silence]);
     } finally {
