@@ -407,6 +407,7 @@ describe('HTTP', () => {
         400,
         () => send('GET /api/v1/products HTTP/1.1\r\nHost: x\r\nAuthorization: a\r\nauthorization: b\r\n\r\n'),
       ],
+      ['a host that is none', 400, () => send('GET /api/v1/products HTTP/1.1\r\nHost: a b/c\r\n\r\n')],
       ['two hosts', 400, () => send('GET /api/v1/products HTTP/1.1\r\nHost: x\r\nhost: x\r\n\r\n')],
       ['headers without end', 431, () => send(`GET / HTTP/1.1\r\nHost: x\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`)],
       ['a path without end', 431, () => send(`GET /${'x'.repeat(20_000)} HTTP/1.1\r\nHost: x\r\n\r\n`)],

@@ -122,12 +122,18 @@ export function createAdapter({ config, logger, metrics, drain, pool, failures }
   return adapter;
 }
 
+/** What neither a name nor an address has, nor the port behind it. RFC 3986, section 3.2.2. */
+const NO_HOST = /[^\w.~%!$&'()*+,;=:[\]-]/;
+
 /** Of several Node shows the first only, and a proxy before us may have gone by another. RFC 9112, section 3.2, of `Host`. */
 function faultOf({ rawHeaders, httpVersion }: IncomingMessage): string | undefined {
   let [hosts, authorizations] = [0, 0];
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? '';
-    if (name.length === 4 && name.toLowerCase() === 'host') hosts++;
+    if (name.length === 4 && name.toLowerCase() === 'host') {
+      hosts++;
+      if (NO_HOST.test(rawHeaders[i + 1] ?? '')) return 'The Host header names no host';
+    }
     if (name.length === 13 && name.toLowerCase() === 'authorization') authorizations++;
   }
   if (authorizations > 1) return 'A request may have one Authorization header';
