@@ -1,16 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import {
-  type Answer,
-  type App,
-  type Client,
-  dataOf,
-  failureOf,
-  PASSWORD,
-  startApp,
-  type UserClient,
-} from './app.js';
+import { type Answer, type App, type Client, dataOf, failureOf, PASSWORD, startApp, type UserClient } from './app.js';
 
 describe('idempotency', () => {
   let app: App;
