@@ -109,6 +109,7 @@ export const Metadata = () =>
       type: 'object',
       additionalProperties: { type: 'string', maxLength: 500 },
       maxProperties: 20,
+      description: 'Not by names that every object of JavaScript has, such as `constructor`',
       example: { campaign: 'spring' },
     }),
   );

@@ -1631,6 +1631,7 @@ export interface components {
             /** @description Each product once, all of one currency */
             items: components["schemas"]["OrderItemDto"][];
             /**
+             * @description Not by names that every object of JavaScript has, such as `constructor`
              * @example {
              *       "campaign": "spring"
              *     }
@@ -1939,6 +1940,7 @@ export interface components {
         };
         UpdateOrderDto: {
             /**
+             * @description Not by names that every object of JavaScript has, such as `constructor`
              * @example {
              *       "campaign": "spring"
              *     }
