@@ -452,12 +452,6 @@ describe('HTTP', () => {
       ]);
     });
 
-    it('is no proxy', async () => {
-      expect(await talk('CONNECT example.com:443 HTTP/1.1\r\nHost: example.com:443\r\n\r\n')).toMatch(
-        /^HTTP\/1\.1 400 [^]*MALFORMED_REQUEST/,
-      );
-    });
-
     it('a client that sends no more has its answers', async () => {
       const list = 'GET /api/v1/products?limit=1 HTTP/1.1\r\nHost: x\r\n\r\n';
       expect(statusesOf(await talk(list.repeat(2), true))).toEqual([200, 200]);

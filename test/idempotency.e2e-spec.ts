@@ -333,6 +333,14 @@ describe('idempotency', () => {
       expect(await keysLeft(old['idempotency-key'])).toHaveLength(1);
     });
 
+    it('is given again where there is nothing in it', async () => {
+      const bea = await app.register('Bea');
+      const resend = () => bea.post('/auth/email/resend', undefined, keyed('resend'));
+      expect(dataOf(await resend(), 202)).toBeNull();
+      const again = await resend();
+      expect([dataOf(again, 202), isReplay(again)]).toEqual([null, true]);
+    });
+
     it('of a person goes when they go, and what made them makes nobody anew', async () => {
       const dora = { email: 'dora@example.com', name: 'Dora', password: PASSWORD };
       const { id: productId } = await app.product({ stock: 10 });

@@ -213,7 +213,7 @@ describe('the start', () => {
       expect((await fetch(`http://127.0.0.1:${METRICS_PORT}/health/live`)).status).toBe(200);
       const took = stopwatch();
       expect(await server.stop()).toBe(0);
-      expect(took()).toBeLessThan(5000);
+      expect(took()).toBeLessThan(3000);
       expect(server.stdout + server.stderr).toMatch(/"Stopped"/);
     } finally {
       await server.kill();
@@ -435,7 +435,7 @@ describe('the end', () => {
     await app.anonymous.get('/health'); // fetch keeps its connection
     const took = stopwatch();
     expect(await app.end()).toBe(0);
-    expect(took()).toBeLessThan(10_000);
+    expect(took()).toBeLessThan(6000);
   });
 });
 

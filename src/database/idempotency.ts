@@ -15,8 +15,8 @@ const FIRST_PAUSE_MS = 10;
 const LONGEST_PAUSE_MS = 100;
 const CLEANUP_MS = 10 * 60_000;
 const CLEANUP_BATCH = 1000;
-/** The body of an answer that has been emptied, which no other has: whatever is answered is an object. */
-const FORGOTTEN = 'null';
+/** The body of an answer that has been emptied: no JSON is that. */
+const FORGOTTEN = '';
 
 export class InvalidIdempotencyKey extends MalformedError {
   override readonly code: ErrorCode = 'INVALID_IDEMPOTENCY_KEY';

@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as afterPolling, setTimeout as sleep } from 'node:timers/promises';
 import { Injectable, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import type { Logger } from 'pino';
 import pg from 'pg';
@@ -53,7 +53,7 @@ export class DatabaseMonitor implements OnModuleInit, OnModuleDestroy {
     this.drop();
   }
 
-  /** Whether it answers now; known after 2 s at the latest. */
+  /** Whether it answers now; known after 2 s of this process's own time. */
   answers(): Promise<boolean> {
     this.asking ??= this.ask()
       .then((isUp) => this.note(isUp))
@@ -155,5 +155,6 @@ async function outcomeOf(asked: Promise<unknown>): Promise<Outcome> {
     over.abort();
     if (outcome !== undefined) return outcome;
   }
-  return 'silent';
+  // It may be there, and had only not been read yet.
+  return Promise.race([answer, afterPolling<Outcome>('silent')]);
 }

@@ -10,18 +10,26 @@ const CODE: ErrorCode = 'MALFORMED_REQUEST';
 /** What Node says of a request that never became one; anything else is 400. */
 const FAULTS: Readonly<Record<string, readonly [number, string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: [408, 'The request took too long to come'],
-  CONNECT: [400, 'This server is no proxy'],
   HPE_HEADER_OVERFLOW: [431, 'The request line and headers are too long'],
 };
 
+/** Those that something broken has come over: what comes behind it is not looked at. */
+const broken = new WeakSet<Socket>();
+
 /** Answers what is no HTTP, by hand, as there is no request to answer; and hangs up. */
 export function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
+  if (broken.has(socket)) return;
+  broken.add(socket);
+  answerInTurn(error, socket);
+}
+
+function answerInTurn(error: { code?: string }, socket: Socket): void {
   const current = answerUnderWayOn(socket);
   const isLost = error.code === 'ECONNRESET' || !socket.writable;
   if (current?.req.complete === true && !isLost) {
     // It came behind another, whose client would take this for the answer to that one.
     current.once('close', () => {
-      setImmediate(answerBrokenRequest, error, socket);
+      setImmediate(answerInTurn, error, socket);
     });
     return;
   }

@@ -1,5 +1,4 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { Logger } from 'pino';
 import type { Config } from '../config.js';
@@ -62,9 +61,6 @@ export function createAdapter({ config, logger, metrics, drain, pool, failures }
   fastify.server.maxHeadersCount = 0;
   // Who says that no more will come may well wait for the answer to what has come.
   Reflect.set(fastify.server, 'httpAllowHalfOpen', true);
-  fastify.server.on('connect', (_request: IncomingMessage, socket: Socket) => {
-    answerBrokenRequest(Object.assign(new Error('No proxy'), { code: 'CONNECT' }), socket);
-  });
   // RFC 9110 lets us overlook an expectation that we do not know; Node would refuse it without a word.
   fastify.server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
     fastify.server.emit('request', request, response);

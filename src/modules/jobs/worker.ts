@@ -36,7 +36,8 @@ export class JobsWorker implements BeforeApplicationShutdown {
   private readonly stopping = new AbortController();
   private working: Promise<void> | undefined;
   private stopped: Promise<void> | undefined;
-  private round: { runner: Runner; id: string; heartbeat: Heartbeat; pool: Pool } | undefined;
+  private pool: Pool | undefined;
+  private round: { runner: Runner; id: string; heartbeat: Heartbeat } | undefined;
 
   constructor(
     private readonly registry: Registry,
@@ -69,10 +70,11 @@ export class JobsWorker implements BeforeApplicationShutdown {
   private async finish(working: Promise<void>): Promise<void> {
     this.stopping.abort();
     const ended = Promise.all([this.repeats.stop(), this.round?.runner.stop().catch(() => undefined), working]);
-    // Nothing can be given back to a database that is away, and what it is asked would only keep us.
-    if (!(await this.database.answers())) this.round?.pool.giveUp();
     const patienceMs = Math.max(1000, this.config.shutdownTimeout * 1000 - RESERVED_TO_STOP_MS);
-    await Promise.race([ended, sleep(patienceMs, undefined, { ref: false }).then(() => this.giveBack())]);
+    const patience = sleep(patienceMs, undefined, { ref: false });
+    // Nothing can be given back to a database that is away, and what it is asked would only keep us.
+    if (!(await this.database.answers())) this.pool?.giveUp();
+    await Promise.race([ended, patience.then(() => this.giveBack())]);
   }
 
   /** graphile-worker ends where it could not finish a job, which is what happens when the database goes away. */
@@ -102,6 +104,7 @@ export class JobsWorker implements BeforeApplicationShutdown {
       query_timeout: 10_000,
       statement_timeout: 10_000,
     });
+    this.pool = pool;
     const ignore = (): void => undefined; // Whoever speaks to the database next finds out.
     pool.on('error', ignore);
     pool.on('connect', (client) => client.on('error', ignore));
@@ -123,7 +126,7 @@ export class JobsWorker implements BeforeApplicationShutdown {
         // Without a batch nobody would wait for a job to be marked as done, and a failure there ended the process.
         preset: { worker: { completeJobBatchDelay: 0, failJobBatchDelay: 0 } },
       });
-      this.round = { runner, id, heartbeat: new Heartbeat(pool, id), pool };
+      this.round = { runner, id, heartbeat: new Heartbeat(pool, id) };
       if (this.stopping.signal.aborted) await runner.stop();
       await Promise.race([runner.promise, this.round.heartbeat.silence]);
     } finally {

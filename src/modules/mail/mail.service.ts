@@ -1,7 +1,7 @@
 import { Injectable, type OnModuleInit } from '@nestjs/common';
 import { v7 as uuid } from 'uuid';
 import { Config } from '../../config.js';
-import { NotOpenable, SecretBox } from '../../secret-box.js';
+import { SecretBox } from '../../secret-box.js';
 import { describeFailure, JobsService, PermanentFailure } from '../jobs/index.js';
 import { Mailer } from './mailer.js';
 import { isTemplate, type MailTemplate, render, type TemplateData } from './templates.js';
@@ -54,7 +54,8 @@ export class MailService implements OnModuleInit {
 
   private async deliver({ messageId, sealed }: Partial<MailJob>): Promise<void> {
     if (messageId === undefined || sealed === undefined) throw new PermanentFailure('This is no mail of ours');
-    const mail = this.open(sealed, messageId);
+    // With another key than it was sealed with, it waits for a process that has the right one.
+    const mail = JSON.parse(this.box.open(sealed, messageId)) as Mail;
     const { to, template, data } = mail;
     if (!isTemplate(template)) throw new PermanentFailure('There is no such mail template');
     try {
@@ -63,14 +64,6 @@ export class MailService implements OnModuleInit {
       // Who keeps it knows what the job says, and not what is sealed in it.
       const told = describeFailure(error, mail);
       throw error instanceof PermanentFailure ? new PermanentFailure(told) : new Error(told);
-    }
-  }
-
-  private open(sealed: string, messageId: string): Mail {
-    try {
-      return JSON.parse(this.box.open(sealed, messageId)) as Mail;
-    } catch (error) {
-      throw error instanceof NotOpenable ? new PermanentFailure(error.message) : error;
     }
   }
 }
