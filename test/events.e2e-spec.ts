@@ -162,7 +162,7 @@ describe('the event feed', () => {
 
   it('waits for no transaction of another database, though all of a server are counted together', async () => {
     const { cursor } = await followToTheEnd();
-    const elsewhere = await connect(process.env.TEST_SERVER_URL!);
+    const elsewhere = await connect(process.env.TEST_SERVER_URL);
     await elsewhere.query('BEGIN');
     await elsewhere.query('SELECT pg_current_xact_id()');
     const product = await app.product();
